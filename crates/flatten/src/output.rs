@@ -1,0 +1,122 @@
+//! What comes out: rows, the columns to add, and the events refused.
+
+use std::fmt;
+
+use arrow_array::RecordBatch;
+use arrow_schema::DataType;
+
+use crate::Column;
+
+/// The rows of one batch, and what did not become rows.
+#[derive(Debug, Clone)]
+pub struct Flattened {
+    /// The columns of every batch: the table's in order, then the new ones.
+    pub columns: Vec<Column>,
+    /// The columns to add to the table before these rows can be written; empty in the steady state.
+    pub new_columns: Vec<NewColumn>,
+    /// The rows in the order of their events, cut by bytes of JSON, never by threads. No batch is empty.
+    pub batches: Vec<RecordBatch>,
+    /// The events that became no row, in order.
+    pub refused: Vec<Refused>,
+    /// How many values did not fit their column or met another path's name, and went to `_doc` instead.
+    pub n_rescued: u64,
+}
+
+impl Flattened {
+    /// How many events became rows.
+    pub fn n_rows(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+}
+
+/// A column that the events need and the table lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewColumn {
+    /// Its name, unique in the table without regard to case.
+    pub name: String,
+    /// The path of its values as an RFC 6901 pointer: the doc of the Iceberg column.
+    pub pointer: String,
+    /// Its Arrow type.
+    pub data_type: DataType,
+}
+
+/// An event that became no row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Position in [`crate::Input::events`].
+    pub event: usize,
+    /// Why.
+    pub reason: Refusal,
+}
+
+/// Why an event became no row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Longer than `max_event_bytes`.
+    TooLong {
+        /// Its length.
+        event_bytes: usize,
+        /// The limit.
+        max_event_bytes: usize,
+    },
+    /// Not JSON, or JSON that `serde_json` refuses; the text is its message with line and column.
+    NotJson(String),
+    /// JSON, but not an object; names what it is.
+    NotAnObject(&'static str),
+    /// The event time is present and unreadable; names the pointers that were present.
+    UnreadableTime(Vec<String>),
+    /// The event time lies outside the allowed range.
+    TimeOutOfRange {
+        /// Where the time was found.
+        pointer: String,
+        /// The time, in microseconds since 1970-01-01T00:00:00Z.
+        time_us: i64,
+    },
+    /// A column that the table requires got no value; names the column.
+    MissingRequired(String),
+}
+
+impl Refusal {
+    /// The kind of refusal in one word, for metrics: its variety is bounded.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::TooLong { .. } => "too_long",
+            Self::NotJson(_) => "not_json",
+            Self::NotAnObject(_) => "not_an_object",
+            Self::UnreadableTime(_) => "unreadable_time",
+            Self::TimeOutOfRange { .. } => "time_out_of_range",
+            Self::MissingRequired(_) => "missing_required",
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong {
+                event_bytes,
+                max_event_bytes,
+            } => {
+                write!(
+                    f,
+                    "the event has {event_bytes} bytes, more than `max_event_bytes` = {max_event_bytes}"
+                )
+            }
+            Self::NotJson(message) => write!(f, "not JSON: {message}"),
+            Self::NotAnObject(found) => write!(f, "the event is {found}, not an object"),
+            Self::UnreadableTime(pointers) => {
+                write!(f, "no readable event time at `{}`", pointers.join("`, `"))
+            }
+            Self::TimeOutOfRange { pointer, time_us } => {
+                write!(
+                    f,
+                    "the event time at `{pointer}` is out of range: {time_us} µs since 1970"
+                )
+            }
+            Self::MissingRequired(column) => {
+                write!(f, "no value for the required column `{column}`")
+            }
+        }
+    }
+}
