@@ -1,12 +1,24 @@
-//! The fast flattener.
+//! The fast flattener: chunks in parallel, and a second pass when events bring new columns.
 
-use crate::{Flattened, Input, Schema, SchemaError, Shape};
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_schema::{ArrowError, Field};
+use rayon::prelude::*;
+
+use crate::chunk::{self, Chunk};
+use crate::plan::Plan;
+use crate::{Column, Event, FlattenError, Flattened, Input, Schema, SchemaError, Shape};
+
+/// A chunk is complete when its events reach this many bytes of JSON. Enough rows for the arrays to pay off, few enough to stay in
+/// the cache; part of the result (law 8), so not a setting.
+const CHUNK_BYTES: usize = 1 << 20;
 
 /// Flattens events into the rows of one table. Made once per version of the table's schema, used for many batches.
 #[derive(Debug)]
 pub struct Flattener {
-    schema: Schema,
-    shape: Shape,
+    plan: Plan,
 }
 
 impl Flattener {
@@ -16,19 +28,110 @@ impl Flattener {
     ///
     /// When the schema lacks a system column, or has one of another type.
     pub fn new(schema: Schema, shape: Shape) -> Result<Self, SchemaError> {
-        schema.system_positions()?;
-        Ok(Self { schema, shape })
+        Ok(Self {
+            plan: Plan::new(schema, shape)?,
+        })
+    }
+
+    /// The columns of the table that it was made for.
+    pub fn columns(&self) -> &[Column] {
+        &self.plan.columns
     }
 
     /// Flattens the events, on the threads of the current rayon pool. The result does not depend on their number.
-    pub fn flatten(&self, _input: &Input<'_>) -> Flattened {
-        let _ = &self.shape;
-        Flattened {
-            columns: self.schema.columns.clone(),
-            new_columns: Vec::new(),
-            batches: Vec::new(),
-            refused: Vec::new(),
-            n_rescued: 0,
+    ///
+    /// # Errors
+    ///
+    /// When Arrow refuses an array that was built, which no input is known to cause. No event alone can make this fail.
+    pub fn flatten(&self, input: &Input<'_>) -> Result<Flattened, FlattenError> {
+        let ranges = cut(input.events);
+        let chunks = flatten_chunks(&self.plan, input, &ranges)?;
+        let (candidates, missing_siblings) = merge(&chunks);
+        if candidates.is_empty() && missing_siblings.is_empty() {
+            return Ok(assemble(&self.plan, Vec::new(), chunks));
+        }
+        drop(chunks);
+        let (plan, new_columns) = self.plan.with_candidates(&candidates, &missing_siblings);
+        let chunks = flatten_chunks(&plan, input, &ranges)?;
+        Ok(assemble(&plan, new_columns, chunks))
+    }
+}
+
+/// Where the chunks begin and end: by bytes, never by threads.
+fn cut(events: &[Event<'_>]) -> Vec<Range<usize>> {
+    let mut ranges = Vec::new();
+    let (mut first, mut chunk_bytes) = (0, 0);
+    for (position, event) in events.iter().enumerate() {
+        chunk_bytes += event.bytes.len();
+        if chunk_bytes >= CHUNK_BYTES {
+            ranges.push(first..position + 1);
+            (first, chunk_bytes) = (position + 1, 0);
         }
     }
+    if first < events.len() {
+        ranges.push(first..events.len());
+    }
+    ranges
+}
+
+fn flatten_chunks(
+    plan: &Plan,
+    input: &Input<'_>,
+    ranges: &[Range<usize>],
+) -> Result<Vec<Chunk>, FlattenError> {
+    let fields = plan.columns.iter().map(|column| {
+        Field::new(
+            column.name.clone(),
+            column.data_type.clone(),
+            !column.required,
+        )
+    });
+    let schema = Arc::new(arrow_schema::Schema::new(fields.collect::<Vec<_>>()));
+    ranges
+        .par_iter()
+        .map(|range| chunk::flatten(plan, &schema, input, range.start, range.end))
+        .collect::<Result<_, ArrowError>>()
+        .map_err(|source| FlattenError::BuildBatch {
+            n_events: input.events.len(),
+            source,
+        })
+}
+
+type Merged = (
+    HashMap<crate::Pointer, crate::candidate::Candidate>,
+    BTreeMap<(usize, crate::candidate::SiblingType), crate::candidate::Position>,
+);
+
+/// What all chunks show about paths and siblings without a column.
+fn merge(chunks: &[Chunk]) -> Merged {
+    let (mut candidates, mut siblings) = Merged::default();
+    for chunk in chunks {
+        for (pointer, candidate) in &chunk.findings.candidates {
+            candidates
+                .entry(pointer.clone())
+                .and_modify(|known: &mut crate::candidate::Candidate| known.merge(candidate))
+                .or_insert_with(|| candidate.clone());
+        }
+        for (&key, &position) in &chunk.findings.missing_siblings {
+            // Chunks come in the order of their events, so the first position is the earliest.
+            siblings.entry(key).or_insert(position);
+        }
+    }
+    (candidates, siblings)
+}
+
+fn assemble(plan: &Plan, new_columns: Vec<crate::NewColumn>, chunks: Vec<Chunk>) -> Flattened {
+    let mut flattened = Flattened {
+        columns: plan.columns.clone(),
+        new_columns,
+        batches: Vec::with_capacity(chunks.len()),
+        refused: Vec::new(),
+        n_rescued: 0,
+    };
+    for chunk in chunks {
+        flattened.batches.extend(chunk.rows);
+        flattened.refused.extend(chunk.refused);
+        flattened.n_rescued += chunk.n_rescued;
+    }
+    flattened
 }

@@ -12,24 +12,34 @@
 //!     records: &records,
 //!     events: &events,
 //!     ingested_at_us: 1_760_000_000_000_000,
-//! });
+//! }).unwrap();
 //!
 //! assert_eq!(flattened.n_rows(), 1);
 //! assert_eq!(flattened.new_columns[0].name, "user_id");
 //! assert_eq!(flattened.new_columns[0].pointer, "/user/id");
 //! ```
 
+mod builder;
+mod candidate;
+mod chunk;
+mod cold;
+mod doc;
 mod flattener;
 mod input;
+mod number;
 mod output;
+mod plan;
 mod pointer;
+mod scan;
 mod schema;
 mod shape;
 mod time;
+mod trie;
+mod walk;
 
 pub use flattener::Flattener;
 pub use input::{Event, Input, Record};
-pub use output::{Flattened, NewColumn, Refusal, Refused};
+pub use output::{FlattenError, Flattened, NewColumn, Refusal, Refused};
 pub use pointer::Pointer;
 pub use schema::{Column, Schema, SchemaError, system, timestamptz};
 pub use shape::{Conflict, DeclaredType, Doc, Shape, ShapeError, UnreadableTime};

@@ -29,6 +29,20 @@ impl Flattened {
     }
 }
 
+/// Why a batch could not be flattened at all. No event is known to cause it: bad events are [`Refused`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FlattenError {
+    /// Arrow refused an array that was built.
+    #[error("cannot build the rows of {n_events} events")]
+    BuildBatch {
+        /// How many events were to be flattened.
+        n_events: usize,
+        /// What Arrow said.
+        source: arrow_schema::ArrowError,
+    },
+}
+
 /// A column that the events need and the table lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewColumn {

@@ -1,0 +1,372 @@
+//! Number tokens, and what they fit without loss (section 5).
+
+use std::cmp::Ordering;
+
+/// A number token and what scanning it has shown.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Number<'a> {
+    /// Its original bytes.
+    pub(crate) token: &'a [u8],
+    /// Whether it has neither `.`, `e` nor `E`.
+    pub(crate) is_integer: bool,
+    /// Its value when it is an integer token in the range of a long.
+    long: Option<i64>,
+    /// Its nearest double; computed while scanning only where the range had to be checked.
+    double: Option<f64>,
+}
+
+/// Up to so many significant digits are always what the nearest (normal) double denotes.
+const SAFE_DIGITS: usize = 15;
+
+impl<'a> Number<'a> {
+    /// Reads the number at the front of `bytes`; `None` when there is none, or it is beyond the range of a double.
+    #[inline]
+    pub(crate) fn scan(bytes: &'a [u8]) -> Option<Self> {
+        let negative = bytes.first() == Some(&b'-');
+        let digits_at = usize::from(negative);
+        let mut at = digits_at;
+        let mut magnitude: u64 = 0;
+        while let Some(digit) = bytes
+            .get(at)
+            .map(|byte| byte.wrapping_sub(b'0'))
+            .filter(|&digit| digit < 10)
+        {
+            // Wraps beyond 19 digits, and is not used then.
+            magnitude = magnitude.wrapping_mul(10).wrapping_add(u64::from(digit));
+            at += 1;
+        }
+        let n_digits = at - digits_at;
+        if n_digits == 0 || (n_digits > 1 && bytes[digits_at] == b'0') {
+            return None;
+        }
+        if !matches!(bytes.get(at), Some(b'.' | b'e' | b'E')) {
+            let token = &bytes[..at];
+            let long = long_of(negative, magnitude, n_digits);
+            let number = Self {
+                token,
+                is_integer: true,
+                long,
+                double: None,
+            };
+            return if n_digits < 309 {
+                Some(number)
+            } else {
+                number.with_double()
+            };
+        }
+        let has_exponent = skip_fraction_and_exponent(bytes, &mut at)?;
+        let number = Self {
+            token: &bytes[..at],
+            is_integer: false,
+            long: None,
+            double: None,
+        };
+        if has_exponent || n_digits >= 309 {
+            number.with_double()
+        } else {
+            Some(number)
+        }
+    }
+
+    fn with_double(self) -> Option<Self> {
+        let double = parse_double(self.token);
+        double.is_finite().then_some(Self {
+            double: Some(double),
+            ..self
+        })
+    }
+
+    /// Its value, if that is an integer in the range of a long, however it is spelt.
+    #[inline]
+    pub(crate) fn to_long(self) -> Option<i64> {
+        if self.is_integer {
+            return self.long;
+        }
+        let scaled = Decimal::parse(self.token).to_scaled(0)?;
+        i64::try_from(scaled).ok()
+    }
+
+    /// Its value, if that is an integer in the range of an int.
+    pub(crate) fn to_int(self) -> Option<i32> {
+        i32::try_from(self.to_long()?).ok()
+    }
+
+    /// The nearest double, if that denotes exactly the number.
+    #[inline]
+    pub(crate) fn to_double(self) -> Option<f64> {
+        if self.token == b"-0" {
+            return Some(0.0);
+        }
+        let double = self.double.unwrap_or_else(|| parse_double(self.token));
+        let surely_exact = self.double.is_none()
+            && self.token.len() <= SAFE_DIGITS + usize::from(!self.is_integer);
+        (surely_exact
+            || Decimal::parse(self.token)
+                == Decimal::parse(zmij::Buffer::new().format_finite(double).as_bytes()))
+        .then_some(double)
+    }
+
+    /// The nearest float, if that denotes exactly the number.
+    pub(crate) fn to_float(self) -> Option<f32> {
+        if self.token == b"-0" {
+            return Some(0.0);
+        }
+        let float: f32 = std::str::from_utf8(self.token).ok()?.parse().ok()?;
+        (float.is_finite()
+            && Decimal::parse(self.token)
+                == Decimal::parse(zmij::Buffer::new().format_finite(float).as_bytes()))
+        .then_some(float)
+    }
+
+    /// The number times 10^scale, if that is an integer of at most `precision` digits.
+    pub(crate) fn to_decimal(self, precision: u8, scale: i8) -> Option<i128> {
+        let scaled = Decimal::parse(self.token).to_scaled(i64::from(scale))?;
+        (scaled.unsigned_abs() < 10_u128.checked_pow(u32::from(precision))?).then_some(scaled)
+    }
+}
+
+/// Moves `at` behind fraction and exponent; returns whether there is an exponent, `None` when they are malformed.
+fn skip_fraction_and_exponent(bytes: &[u8], at: &mut usize) -> Option<bool> {
+    let skip_digits = |at: &mut usize| {
+        let start = *at;
+        while bytes.get(*at).is_some_and(u8::is_ascii_digit) {
+            *at += 1;
+        }
+        *at > start
+    };
+    if bytes.get(*at) == Some(&b'.') {
+        *at += 1;
+        if !skip_digits(at) {
+            return None;
+        }
+    }
+    if !matches!(bytes.get(*at), Some(b'e' | b'E')) {
+        return Some(false);
+    }
+    *at += 1;
+    if matches!(bytes.get(*at), Some(b'+' | b'-')) {
+        *at += 1;
+    }
+    skip_digits(at).then_some(true)
+}
+
+#[inline]
+fn long_of(negative: bool, magnitude: u64, n_digits: usize) -> Option<i64> {
+    if n_digits > 19 {
+        return None;
+    }
+    if negative {
+        0_i64.checked_sub_unsigned(magnitude)
+    } else {
+        i64::try_from(magnitude).ok()
+    }
+}
+
+/// The nearest double of a token in the grammar of JSON, infinite when it is beyond the range.
+fn parse_double(token: &[u8]) -> f64 {
+    // The grammar of JSON numbers is part of Rust's, so neither step can fail; infinity would refuse the event.
+    std::str::from_utf8(token)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(f64::INFINITY)
+}
+
+/// A decimal number, exactly: ± 0.d₁d₂d₃… × 10^point, without zeros at either end. Zero has no digits and no sign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Decimal {
+    negative: bool,
+    digits: Vec<u8>,
+    point: i64,
+}
+
+impl Decimal {
+    /// Reads a token of the grammar of JSON numbers, leading zeros allowed.
+    pub(crate) fn parse(token: &[u8]) -> Self {
+        let negative = token.first() == Some(&b'-');
+        let unsigned = &token[usize::from(negative)..];
+        let exponent_at = unsigned.iter().position(|byte| matches!(byte, b'e' | b'E'));
+        let (mantissa, exponent) = match exponent_at {
+            Some(at) => (&unsigned[..at], parse_exponent(&unsigned[at + 1..])),
+            None => (unsigned, 0),
+        };
+        let (whole, fraction) = match mantissa.iter().position(|&byte| byte == b'.') {
+            Some(at) => (&mantissa[..at], &mantissa[at + 1..]),
+            None => (mantissa, &[][..]),
+        };
+        let digits: Vec<u8> = whole
+            .iter()
+            .chain(fraction)
+            .map(|byte| byte - b'0')
+            .collect();
+        let Some(first) = digits.iter().position(|&digit| digit != 0) else {
+            return Self {
+                negative: false,
+                digits: Vec::new(),
+                point: 0,
+            };
+        };
+        let last = digits
+            .iter()
+            .rposition(|&digit| digit != 0)
+            .unwrap_or(first);
+        // A token is far shorter than 2^63 bytes, so only the exponent can overflow.
+        let whole_digits =
+            i64::try_from(whole.len()).unwrap_or(i64::MAX) - i64::try_from(first).unwrap_or(0);
+        Self {
+            negative,
+            digits: digits[first..=last].to_vec(),
+            point: whole_digits.saturating_add(exponent),
+        }
+    }
+
+    /// The number times 10^scale, if that is an integer of at most 38 digits.
+    pub(crate) fn to_scaled(&self, scale: i64) -> Option<i128> {
+        let n_digits = i64::try_from(self.digits.len()).ok()?;
+        let wanted = self.point.saturating_add(scale);
+        if self.digits.is_empty() {
+            return Some(0);
+        }
+        if wanted < n_digits || wanted > 38 {
+            return None;
+        }
+        self.floor_scaled(scale)
+    }
+
+    /// The number times 10^scale, floored, if that has at most 38 digits.
+    pub(crate) fn floor_scaled(&self, scale: i64) -> Option<i128> {
+        let wanted = self.point.saturating_add(scale);
+        if wanted > 38 {
+            return None;
+        }
+        let wanted = usize::try_from(wanted.max(0)).ok()?;
+        let kept = self
+            .digits
+            .iter()
+            .copied()
+            .chain(std::iter::repeat(0))
+            .take(wanted);
+        let magnitude = kept.fold(0_i128, |value, digit| value * 10 + i128::from(digit));
+        let inexact = self.digits.len() > wanted;
+        Some(if self.negative {
+            -magnitude - i128::from(inexact)
+        } else {
+            magnitude
+        })
+    }
+
+    /// Compares the magnitude with 10^power.
+    pub(crate) fn cmp_magnitude_to_power_of_ten(&self, power: i64) -> Ordering {
+        if self.digits.is_empty() {
+            return Ordering::Less;
+        }
+        // 10^power is 0.1 × 10^(power + 1).
+        self.point.cmp(&(power + 1)).then_with(|| {
+            if self.digits == [1] {
+                Ordering::Equal
+            } else {
+                Ordering::Greater
+            }
+        })
+    }
+}
+
+/// An exponent, saturating far beyond anything that matters.
+fn parse_exponent(text: &[u8]) -> i64 {
+    let negative = text.first() == Some(&b'-');
+    let digits = text.iter().filter(|byte| byte.is_ascii_digit());
+    let magnitude = digits.fold(0_i64, |value, digit| {
+        (value * 10 + i64::from(digit - b'0')).min(1_000_000_000_000)
+    });
+    if negative { -magnitude } else { magnitude }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(text: &str) -> Number<'_> {
+        Number::scan(text.as_bytes())
+            .filter(|number| number.token.len() == text.len())
+            .unwrap()
+    }
+
+    #[test]
+    fn a_long_takes_integers_in_range_however_they_are_spelt() {
+        for (text, expected) in [
+            ("-0", Some(0)),
+            ("1.0", Some(1)),
+            ("1e3", Some(1000)),
+            ("-1.5e1", Some(-15)),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("-9223372036854775808", Some(i64::MIN)),
+            ("9223372036854775808", None),
+            ("18446744073709551616", None),
+            ("99999999999999999999", None),
+            ("9.223372036854775807e18", Some(i64::MAX)),
+            ("1.5", None),
+            ("1e-1", None),
+            ("1e300", None),
+            ("0.000", Some(0)),
+            ("0e99999999999", Some(0)),
+        ] {
+            assert_eq!(number(text).to_long(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_double_takes_what_it_denotes_exactly() {
+        for (text, fits) in [
+            ("0.1", true),
+            ("123456789012345", true),
+            ("9007199254740993", false),
+            ("9007199254740992", true),
+            ("0.1000000000000000055511151231257827", false),
+            ("1e-400", false),
+            ("5e-324", true),
+            ("4e-324", false),
+            ("1e22", true),
+            ("1e23", true),
+            ("100000000000000000000000", true),
+            ("1.7976931348623157e308", true),
+            ("0.30000000000000004", true),
+        ] {
+            assert_eq!(number(text).to_double().is_some(), fits, "{text}");
+        }
+        assert!(number("-0").to_double().is_some_and(f64::is_sign_positive));
+        assert!(
+            number("-0.0")
+                .to_double()
+                .is_some_and(f64::is_sign_negative)
+        );
+    }
+
+    #[test]
+    fn a_decimal_takes_what_needs_no_rounding() {
+        for (text, expected) in [
+            ("1.50", Some(150)),
+            ("1.505", None),
+            ("999.99", Some(99_999)),
+            ("1000", None),
+            ("-0.01", Some(-1)),
+            ("1e2", Some(10_000)),
+        ] {
+            assert_eq!(number(text).to_decimal(5, 2), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn flooring_goes_down_also_below_zero() {
+        for (text, expected) in [
+            ("1.9999999", 1_999_999),
+            ("-1.0000001", -1_000_001),
+            ("-0.0000001", -1),
+            ("0", 0),
+        ] {
+            assert_eq!(
+                Decimal::parse(text.as_bytes()).floor_scaled(6),
+                Some(expected),
+                "{text}"
+            );
+        }
+    }
+}

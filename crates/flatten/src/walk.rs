@@ -1,0 +1,523 @@
+//! The walk through the bytes of an event: each value goes to its column or to `_doc` (section 3).
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::builder::{ColumnBuilder, Fit, Scalar};
+use crate::candidate::{Candidate, Evidence, Position, SiblingType};
+use crate::cold;
+use crate::doc::DocWriter;
+use crate::plan::{Plan, Sibling};
+use crate::scan::{MAX_NESTING, Scanner, Stop, unescape};
+use crate::time::{self, Form, Reading};
+use crate::trie::{NodeId, ROOT, Target, Trie};
+use crate::{DeclaredType, Doc};
+
+/// Which of the pointers to event times counts in this event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TimeRule {
+    /// Probably this one, as in the event before; the walk notices when it is another.
+    Guess(u8),
+    /// This one, or none: it has been looked up.
+    Known(Option<u8>),
+}
+
+/// What the walk found out about the event time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TimeFound {
+    /// The guess was right.
+    Read(u8, Reading),
+    /// No pointer of the list is present.
+    Absent,
+    /// It has to be looked up.
+    Unclear,
+}
+
+/// What one event shows about paths and siblings without a column; it counts only once the event is accepted.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    candidates: Vec<(usize, usize, Evidence)>,
+    siblings: Vec<(usize, SiblingType, usize)>,
+    pub(crate) n_rescued: u64,
+}
+
+/// The rows of one chunk under construction.
+#[derive(Debug)]
+pub(crate) struct Walk<'p> {
+    pub(crate) plan: &'p Plan,
+    trie: Trie,
+    pub(crate) columns: Vec<ColumnBuilder>,
+    pub(crate) doc: DocWriter,
+    /// How many rows are complete; the row under construction has this number.
+    pub(crate) n_rows: usize,
+    /// The columns that the row under construction has put.
+    touched: Vec<usize>,
+    /// Number of the walk, for noticing repeated keys.
+    walk: u64,
+    /// Where the keys stand of members to leave out.
+    replaced: Vec<usize>,
+    time_rule: TimeRule,
+    time_found: TimeFound,
+    notes: Notes,
+    candidate_nodes: Vec<NodeId>,
+    candidates: Vec<Option<Candidate>>,
+    missing_siblings: BTreeMap<(usize, SiblingType), Position>,
+    scratch: Vec<u8>,
+}
+
+/// What a chunk shows about paths and siblings without a column.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    pub(crate) candidates: Vec<(crate::Pointer, Candidate)>,
+    pub(crate) missing_siblings: BTreeMap<(usize, SiblingType), Position>,
+}
+
+impl<'p> Walk<'p> {
+    pub(crate) fn new(plan: &'p Plan) -> Self {
+        let builder =
+            |column: &crate::Column| ColumnBuilder::new(&column.data_type, plan.assume_offset_s);
+        Self {
+            plan,
+            trie: plan.trie.clone(),
+            columns: plan.columns.iter().map(builder).collect(),
+            doc: DocWriter::new(plan.shape.doc == Doc::LeftOver),
+            n_rows: 0,
+            touched: Vec::new(),
+            walk: 0,
+            replaced: Vec::new(),
+            time_rule: TimeRule::Guess(0),
+            time_found: TimeFound::Absent,
+            notes: Notes::default(),
+            candidate_nodes: Vec::new(),
+            candidates: Vec::new(),
+            missing_siblings: BTreeMap::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Walks through one event, leaving out the members whose keys stand at `replaced`, and returns what it found about the time.
+    ///
+    /// The row is complete only after [`Self::accept`]; [`Self::take_back`] undoes it.
+    pub(crate) fn event(
+        &mut self,
+        bytes: &[u8],
+        time_rule: TimeRule,
+        replaced: Vec<usize>,
+    ) -> Result<TimeFound, Stop> {
+        self.walk += 1;
+        self.replaced = replaced;
+        self.time_rule = time_rule;
+        self.time_found = TimeFound::Absent;
+        self.doc.begin();
+        let mut scanner = Scanner::new(bytes);
+        scanner.expect(b'{')?;
+        self.object(&mut scanner, ROOT, 1)?;
+        self.doc.leave();
+        if !scanner.at_end() {
+            return Err(Stop::NotJson);
+        }
+        Ok(self.time_found)
+    }
+
+    /// Takes back the row under construction.
+    pub(crate) fn take_back(&mut self) {
+        for column in self.touched.drain(..) {
+            self.columns[column].truncate(self.n_rows);
+        }
+        self.notes = Notes::default();
+    }
+
+    /// Completes the row: what it showed counts. Returns how many of its values were rescued.
+    pub(crate) fn accept(&mut self, event: usize) -> u64 {
+        self.touched.clear();
+        self.n_rows += 1;
+        for (candidate, offset, evidence) in self.notes.candidates.drain(..) {
+            let position = (event, offset);
+            let declared = self.trie.nodes[self.candidate_nodes[candidate] as usize].declared;
+            self.candidates[candidate]
+                .get_or_insert_with(|| Candidate::new(position, declared))
+                .note(position, evidence);
+        }
+        for (column, kind, offset) in self.notes.siblings.drain(..) {
+            self.missing_siblings
+                .entry((column, kind))
+                .or_insert((event, offset));
+        }
+        std::mem::take(&mut self.notes.n_rescued)
+    }
+
+    /// What the accepted events showed.
+    pub(crate) fn findings(&mut self) -> Findings {
+        let candidates = std::mem::take(&mut self.candidates);
+        let found = candidates.into_iter().zip(&self.candidate_nodes);
+        Findings {
+            candidates: found
+                .filter_map(|(candidate, &node)| Some((self.trie.pointer(node), candidate?)))
+                .collect(),
+            missing_siblings: std::mem::take(&mut self.missing_siblings),
+        }
+    }
+
+    /// The tree with the paths met so far.
+    pub(crate) fn trie(&self) -> &Trie {
+        &self.trie
+    }
+
+    /// Walks through the members of an object behind its brace; returns whether any is kept (rules 1 and 2).
+    fn object(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        node: NodeId,
+        nesting: usize,
+    ) -> Result<bool, Stop> {
+        if nesting > MAX_NESTING {
+            return Err(Stop::NotJson);
+        }
+        let mut any_kept = false;
+        let mut previous = ROOT;
+        if scanner.take(b'}') {
+            return Ok(false);
+        }
+        loop {
+            scanner.expect(b'"')?;
+            let key_at = scanner.at - 1;
+            let child = self.member(scanner, node, previous)?;
+            let raw_key = key_at..scanner.at;
+            scanner.expect(b':')?;
+            if !self.replaced.is_empty() && self.replaced.binary_search(&key_at).is_ok() {
+                scanner.skip(nesting)?;
+            } else {
+                if std::mem::replace(&mut self.trie.nodes[child as usize].met_in, self.walk)
+                    == self.walk
+                {
+                    return Err(Stop::RepeatedKey);
+                }
+                previous = child;
+                any_kept |= self.value(scanner, child, raw_key, nesting)?;
+            }
+            if scanner.take(b'}') {
+                return Ok(any_kept);
+            }
+            scanner.expect(b',')?;
+        }
+    }
+
+    /// Takes a key, its opening quote having been taken, and returns its path.
+    #[inline]
+    fn member(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        node: NodeId,
+        previous: NodeId,
+    ) -> Result<NodeId, Stop> {
+        if let Some(child) = self
+            .trie
+            .guess(node, previous, &scanner.bytes[scanner.at..])
+        {
+            scanner.at += self.trie.key(child).len() + 1;
+            return Ok(child);
+        }
+        let text = scanner.text()?;
+        let raw = &scanner.bytes[text.inner];
+        let child = if text.escaped {
+            let mut key = std::mem::take(&mut self.scratch);
+            key.clear();
+            unescape(raw, &mut key);
+            let child = self.trie.child(node, &key);
+            self.scratch = key;
+            child
+        } else {
+            self.trie.child(node, raw)
+        };
+        self.trie.remember(node, previous, child);
+        Ok(child)
+    }
+
+    /// Handles one value by the rules of section 3; returns whether it is kept (rules 1 and 2).
+    fn value(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        node: NodeId,
+        raw_key: Range<usize>,
+        nesting: usize,
+    ) -> Result<bool, Stop> {
+        let first = scanner.peek_token().ok_or(Stop::NotJson)?;
+        let start = scanner.at;
+        let declared = self.trie.nodes[node as usize].declared;
+        if declared == Some(DeclaredType::Drop) {
+            scanner.skip(nesting)?;
+            return Ok(false);
+        }
+        if first == b'n' {
+            scanner.literal(b"null")?;
+            return Ok(false);
+        }
+        let bytes = scanner.bytes;
+        let member = Member {
+            bytes,
+            node,
+            raw_key: &raw_key,
+            start,
+        };
+        match declared {
+            Some(DeclaredType::Sha256) => {
+                let hex = cold::sha256_hex(&bytes[scanner.skip(nesting)?]);
+                self.scalar(&member, Scalar::Text(&hex), &cold::quoted(&hex));
+                return Ok(true);
+            }
+            Some(DeclaredType::Json | DeclaredType::Rescue) => {
+                let range = scanner.skip(nesting)?;
+                self.whole(&member, range, declared)?;
+                return Ok(true);
+            }
+            _ => {}
+        }
+        match first {
+            b'"' => {
+                scanner.at += 1;
+                let text = scanner.text()?;
+                let raw = &bytes[start..scanner.at];
+                if text.escaped {
+                    let mut content = std::mem::take(&mut self.scratch);
+                    content.clear();
+                    unescape(&bytes[text.inner], &mut content);
+                    self.scalar(&member, Scalar::Text(&content), raw);
+                    self.scratch = content;
+                } else {
+                    self.scalar(&member, Scalar::Text(&bytes[text.inner]), raw);
+                }
+            }
+            b'{' => return self.inner_object(scanner, &member, nesting),
+            b'[' => {
+                let range = scanner.skip(nesting)?;
+                self.note_unreadable_time(node);
+                self.doc.keep(bytes, &raw_key, &bytes[range]);
+            }
+            b't' => {
+                scanner.literal(b"true")?;
+                self.scalar(&member, Scalar::Boolean(true), b"true");
+            }
+            b'f' => {
+                scanner.literal(b"false")?;
+                self.scalar(&member, Scalar::Boolean(false), b"false");
+            }
+            _ => {
+                let number = scanner.number()?;
+                self.scalar(&member, Scalar::Number(number), number.token);
+            }
+        }
+        Ok(true)
+    }
+
+    fn inner_object(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        member: &Member<'_>,
+        nesting: usize,
+    ) -> Result<bool, Stop> {
+        self.note_unreadable_time(member.node);
+        if self.trie.nodes[member.node as usize].depth >= self.plan.shape.max_depth {
+            let range = scanner.skip(nesting)?;
+            if cold::is_emptied(member.bytes, range.start, member.node, &self.trie)? {
+                self.doc.keep(member.bytes, member.raw_key, b"{}");
+            } else {
+                self.whole(member, range, None)?;
+            }
+            return Ok(true);
+        }
+        scanner.at += 1;
+        self.doc.enter(member.raw_key.clone());
+        let any_kept = self.object(scanner, member.node, nesting + 1)?;
+        self.doc.leave();
+        if !any_kept {
+            self.doc.keep(member.bytes, member.raw_key, b"{}");
+        }
+        Ok(true)
+    }
+
+    /// Keeps a value that is not looked into: in its `json` column, or left over.
+    fn whole(
+        &mut self,
+        member: &Member<'_>,
+        range: Range<usize>,
+        declared: Option<DeclaredType>,
+    ) -> Result<(), Stop> {
+        let node = member.node;
+        let rewritten = cold::without_hidden(member.bytes, &range, node, &self.trie)?;
+        let value = rewritten.as_deref().unwrap_or(&member.bytes[range]);
+        if self.trie.nodes[node as usize].time_rank.is_some()
+            && self.event_time_of_whole(member, value)
+        {
+            return Ok(());
+        }
+        if declared == Some(DeclaredType::Json) {
+            match self.target(node) {
+                Target::Column(column) if self.columns[column].is_text() => {
+                    self.touched.push(column);
+                    self.columns[column].put_text(self.n_rows, value);
+                    return Ok(());
+                }
+                Target::Candidate(candidate) => {
+                    self.notes
+                        .candidates
+                        .push((candidate, member.start, Evidence::Fits));
+                }
+                Target::Rescued => self.notes.n_rescued += 1,
+                _ => {}
+            }
+        }
+        self.doc.keep(member.bytes, member.raw_key, value);
+        Ok(())
+    }
+
+    /// Rule 3 for a value declared `json` or `rescue`; returns whether it is the event time.
+    fn event_time_of_whole(&mut self, member: &Member<'_>, value: &[u8]) -> bool {
+        let mut content = Vec::new();
+        let scalar = match value.first() {
+            Some(b'"') => {
+                unescape(&value[1..value.len() - 1], &mut content);
+                Scalar::Text(&content)
+            }
+            Some(b'-' | b'0'..=b'9') => match Scanner::new(value).number() {
+                Ok(number) => Scalar::Number(number),
+                Err(_) => return false,
+            },
+            _ => Scalar::Boolean(false), // Anything that is no time.
+        };
+        self.event_time(member, scalar, value)
+    }
+
+    /// Handles a scalar by rules 3 and 10.
+    #[inline]
+    fn scalar(&mut self, member: &Member<'_>, scalar: Scalar<'_>, raw: &[u8]) {
+        let node = &self.trie.nodes[member.node as usize];
+        if node.time_rank.is_some() && self.event_time(member, scalar, raw) {
+            return;
+        }
+        match self.target(member.node) {
+            Target::Column(column) => {
+                let n_rows = self.n_rows;
+                self.touched.push(column);
+                match self.columns[column].put(n_rows, scalar) {
+                    Fit::Whole => {}
+                    Fit::KeepOriginal => self.doc.keep(member.bytes, member.raw_key, raw),
+                    Fit::None => self.misfit(member, column, scalar, raw),
+                }
+            }
+            Target::Candidate(candidate) => {
+                let declared = self.trie.nodes[member.node as usize].declared;
+                let data_type = declared.and_then(DeclaredType::data_type);
+                let evidence = Evidence::of(data_type.as_ref(), self.plan.assume_offset_s, scalar);
+                self.notes
+                    .candidates
+                    .push((candidate, member.start, evidence));
+                self.doc.keep(member.bytes, member.raw_key, raw);
+            }
+            Target::Rescued => {
+                self.notes.n_rescued += 1;
+                self.doc.keep(member.bytes, member.raw_key, raw);
+            }
+            Target::LeftOver | Target::Undecided => {
+                self.doc.keep(member.bytes, member.raw_key, raw)
+            }
+        }
+    }
+
+    /// A scalar that does not fit its path's column: to the sibling, or rescued.
+    fn misfit(&mut self, member: &Member<'_>, column: usize, scalar: Scalar<'_>, raw: &[u8]) {
+        let kind = SiblingType::of(scalar);
+        match self.plan.siblings[column][kind as usize] {
+            Sibling::Column(sibling) => {
+                self.touched.push(sibling);
+                match self.columns[sibling].put(self.n_rows, scalar) {
+                    Fit::Whole => return,
+                    Fit::KeepOriginal => return self.doc.keep(member.bytes, member.raw_key, raw),
+                    Fit::None => {}
+                }
+            }
+            Sibling::Missing => self.notes.siblings.push((column, kind, member.start)),
+            Sibling::None => {}
+        }
+        self.notes.n_rescued += 1;
+        self.doc.keep(member.bytes, member.raw_key, raw);
+    }
+
+    /// Where the scalars of a path go; decided when the first is met.
+    #[inline]
+    fn target(&mut self, node: NodeId) -> Target {
+        let target = self.trie.nodes[node as usize].target;
+        if target != Target::Undecided {
+            return target;
+        }
+        let target = self
+            .plan
+            .decide(&self.trie.pointer(node), self.candidates.len());
+        if matches!(target, Target::Candidate(_)) {
+            self.candidates.push(None);
+            self.candidate_nodes.push(node);
+        }
+        self.trie.nodes[node as usize].target = target;
+        target
+    }
+
+    /// Rule 3: returns whether the value is the event time, and so needs no further place.
+    fn event_time(&mut self, member: &Member<'_>, scalar: Scalar<'_>, raw: &[u8]) -> bool {
+        let Some(rank) = self.trie.nodes[member.node as usize].time_rank else {
+            return false;
+        };
+        match self.time_rule {
+            TimeRule::Known(chosen) if chosen != Some(rank) => return false,
+            TimeRule::Guess(guess) if guess < rank => {
+                self.note_time_present();
+                return false;
+            }
+            TimeRule::Known(_) | TimeRule::Guess(_) => {}
+        }
+        let reading = match scalar {
+            Scalar::Text(text) => time::read_text(text, self.plan.assume_offset_s),
+            Scalar::Number(number) => time::read_number(number),
+            Scalar::Boolean(_) => None,
+        };
+        let Some(reading) = reading else {
+            self.note_time_present();
+            return false;
+        };
+        if matches!(self.time_rule, TimeRule::Guess(guess) if rank < guess) {
+            // Readable, and before the guess: the guess is wrong, whatever the rest of the event says.
+            self.time_found = TimeFound::Unclear;
+            self.time_rule = TimeRule::Known(None);
+            return false;
+        }
+        self.time_found = TimeFound::Read(rank, reading);
+        if reading.form == Form::Other {
+            self.doc.keep(member.bytes, member.raw_key, raw);
+        }
+        true
+    }
+
+    /// A pointer to an event time meets an object or array.
+    #[inline]
+    fn note_unreadable_time(&mut self, node: NodeId) {
+        if self.trie.nodes[node as usize].time_rank.is_some() {
+            self.note_time_present();
+        }
+    }
+
+    /// A pointer to an event time is present; which one counts is unclear unless the guess is read.
+    fn note_time_present(&mut self) {
+        if self.time_found == TimeFound::Absent {
+            self.time_found = TimeFound::Unclear;
+        }
+    }
+}
+
+/// A member of an object during the walk.
+struct Member<'a> {
+    /// The event.
+    bytes: &'a [u8],
+    node: NodeId,
+    /// Its key with the quotes.
+    raw_key: &'a Range<usize>,
+    /// Where its value begins.
+    start: usize,
+}
