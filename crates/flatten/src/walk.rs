@@ -52,8 +52,8 @@ pub(crate) struct Walk<'p> {
     pub(crate) n_rows: usize,
     /// The columns that the row under construction has put.
     touched: Vec<usize>,
-    /// Number of the walk, for noticing repeated keys.
-    walk: u64,
+    /// Counts the walks, for noticing repeated keys.
+    generation: u64,
     /// Where the keys stand of members to leave out.
     replaced: Vec<usize>,
     time_rule: TimeRule,
@@ -83,7 +83,7 @@ impl<'p> Walk<'p> {
             doc: DocWriter::new(plan.shape.doc == Doc::LeftOver),
             n_rows: 0,
             touched: Vec::new(),
-            walk: 0,
+            generation: 0,
             replaced: Vec::new(),
             time_rule: TimeRule::Guess(0),
             time_found: TimeFound::Absent,
@@ -104,7 +104,7 @@ impl<'p> Walk<'p> {
         time_rule: TimeRule,
         replaced: Vec<usize>,
     ) -> Result<TimeFound, Stop> {
-        self.walk += 1;
+        self.generation += 1;
         self.replaced = replaced;
         self.time_rule = time_rule;
         self.time_found = TimeFound::Absent;
@@ -187,8 +187,8 @@ impl<'p> Walk<'p> {
             if !self.replaced.is_empty() && self.replaced.binary_search(&key_at).is_ok() {
                 scanner.skip(nesting)?;
             } else {
-                if std::mem::replace(&mut self.trie.nodes[child as usize].met_in, self.walk)
-                    == self.walk
+                if std::mem::replace(&mut self.trie.nodes[child as usize].met_in, self.generation)
+                    == self.generation
                 {
                     return Err(Stop::RepeatedKey);
                 }
@@ -418,7 +418,7 @@ impl<'p> Walk<'p> {
                 self.doc.keep(member.bytes, member.raw_key, raw);
             }
             Target::LeftOver | Target::Undecided => {
-                self.doc.keep(member.bytes, member.raw_key, raw)
+                self.doc.keep(member.bytes, member.raw_key, raw);
             }
         }
     }
