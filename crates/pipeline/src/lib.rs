@@ -1,1 +1,29 @@
-//! See the crate description; filled in next.
+//! Composes `flatten` and `lake`: payloads, settings, quarantine, outcomes, reports.
+//!
+//! ```text
+//! payload → inflate → frame → flatten → data files → quarantine → commit → one outcome per record
+//! ```
+//!
+//! Nothing here reads the wall clock, the environment or a source of randomness: they are arguments.
+
+mod cpu;
+mod error;
+mod events;
+mod frame;
+mod inflate;
+mod pipeline;
+pub mod quarantine;
+mod read;
+mod report;
+pub mod settings;
+mod source;
+pub mod telemetry;
+
+pub use error::{Disposition, PipelineError};
+pub use frame::{Broken, Frames, frame};
+pub use inflate::{InflateError, inflate};
+pub use pipeline::{Invocation, Pipeline};
+pub use quarantine::QuarantinedEvent;
+pub use report::{ElapsedMs, Outcome, RecordOutcome, RefusalNote, Report};
+pub use settings::{Settings, SettingsError};
+pub use source::{Identity, Payload, Record, SourceBatch};

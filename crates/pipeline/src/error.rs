@@ -1,0 +1,150 @@
+//! Why a run failed as a whole, and what to do about it.
+
+use flatten::{SchemaError, ShapeError};
+
+use crate::SettingsError;
+
+/// What a failed run means for its source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disposition {
+    /// The same payload may land when it is delivered again.
+    Retry,
+    /// It will not, until a person has changed something.
+    Fatal,
+}
+
+/// A run, or a cold start, that failed as a whole. Nothing of the payload was acknowledged.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PipelineError {
+    /// A setting is wrong.
+    #[error("a setting is wrong")]
+    Settings(#[from] SettingsError),
+    /// The threads could not be started.
+    #[error("cannot start {n_threads} threads")]
+    StartThreads {
+        /// How many were asked for, 0 for one per core.
+        n_threads: usize,
+        /// Why.
+        source: rayon::ThreadPoolBuildError,
+    },
+    /// The warehouse cannot be opened.
+    #[error("cannot open the warehouse `{warehouse}`")]
+    OpenWarehouse {
+        /// Its directory.
+        warehouse: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The table is not there, and is not to be created.
+    #[error("the table `{table}` does not exist")]
+    NoTable {
+        /// The table.
+        table: String,
+    },
+    /// The table cannot be loaded, created or changed.
+    #[error("cannot {operation} the table `{table}`")]
+    Table {
+        /// `load`, `create`, `add columns to`, `write to` or `commit to`.
+        operation: &'static str,
+        /// The table.
+        table: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The table's schema cannot take events.
+    #[error("the table `{table}` cannot take events")]
+    Schema {
+        /// The table.
+        table: String,
+        /// Why; names the column.
+        source: SchemaError,
+    },
+    /// The table's properties cannot be read.
+    #[error("the table `{table}` does not say how events become rows")]
+    Shape {
+        /// The table.
+        table: String,
+        /// Why; names the property.
+        source: ShapeError,
+    },
+    /// The quarantine could not be written, so nothing may be acknowledged.
+    #[error("cannot write {n_events} events to the quarantine at `{location}`")]
+    Quarantine {
+        /// The object.
+        location: String,
+        /// How many refused events it was to hold.
+        n_events: usize,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The table's schema kept changing under the run.
+    #[error(
+        "the schema of `{table}` changed {n_rounds} times while {n_events} events were being flattened"
+    )]
+    SchemaContention {
+        /// The table.
+        table: String,
+        /// How often events were flattened again.
+        n_rounds: u32,
+        /// How many events.
+        n_events: usize,
+    },
+    /// The receipt was not committed.
+    #[error("the table `{table}` does not take the files of this run: {reason}")]
+    NotCommitted {
+        /// The table.
+        table: String,
+        /// The committer's words.
+        reason: String,
+    },
+    /// The deadline came first.
+    #[error("the deadline came before {n_records} records were committed to `{table}`")]
+    Deadline {
+        /// The table.
+        table: String,
+        /// How many records were on their way.
+        n_records: usize,
+    },
+    /// A stage failed inside.
+    #[error("flattening {n_events} events failed inside")]
+    Internal {
+        /// How many events.
+        n_events: usize,
+    },
+}
+
+impl PipelineError {
+    /// What the failure means for the source of the payload.
+    pub fn disposition(&self) -> Disposition {
+        match self {
+            Self::Quarantine { .. }
+            | Self::SchemaContention { .. }
+            | Self::NotCommitted { .. }
+            | Self::Deadline { .. } => Disposition::Retry,
+            _ => Disposition::Fatal,
+        }
+    }
+
+    /// What a person can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Settings(error) => error.hint(),
+            Self::NoTable { .. } => Some(
+                "create it with `calve table create`, or set `CALVE_TABLE_CREATE=true`".to_owned(),
+            ),
+            Self::Schema {
+                source: SchemaError::SystemColumnType { .. },
+                ..
+            } => Some("rename that column, or name another table in `CALVE_TABLE_NAME`".to_owned()),
+            Self::Shape { .. } => {
+                Some("set the property right with `calve table configure`".to_owned())
+            }
+            Self::StartThreads { .. } => Some("set `CALVE_THREADS` to a smaller number".to_owned()),
+            Self::Deadline { .. } => {
+                Some("give the function more time or memory, or send smaller payloads".to_owned())
+            }
+            _ => None,
+        }
+    }
+}

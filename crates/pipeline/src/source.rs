@@ -1,0 +1,181 @@
+//! What a trigger delivered: its records, and the identity by which a repeated delivery is recognised.
+
+use bytes::Bytes;
+
+/// One message of a payload, as the trigger delivered it.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// The trigger's name for it: what a partial batch response calls it.
+    pub delivery_id: String,
+    /// Goes to `_source_id`: message id, `stream/shard/sequence`, file name, request id.
+    pub source_id: String,
+    /// When it arrived, in microseconds since 1970-01-01T00:00:00Z.
+    pub arrival_us: i64,
+    /// Its body, not yet decoded.
+    pub body: Bytes,
+    /// Whether the envelope says that the body is base64.
+    pub is_base64: bool,
+}
+
+/// All that one invocation received.
+#[derive(Debug, Clone)]
+pub struct Payload {
+    /// Its records, in the trigger's order.
+    pub records: Vec<Record>,
+    /// What it is, and how a repeat of it is recognised.
+    pub source: SourceBatch,
+}
+
+/// What a payload is, and how a repeat of it is recognised.
+#[derive(Debug, Clone)]
+pub struct SourceBatch {
+    /// The kind of trigger in one word: `sqs`, `kinesis`, `http`, `direct`, `file`…
+    pub kind: &'static str,
+    /// What makes two deliveries the same.
+    pub identity: Identity,
+    /// Whether records must be taken in order: after the first to be delivered again, all others are too.
+    pub is_ordered: bool,
+    /// Whether the sender is told of refused events and still has them: then nothing is quarantined when no event
+    /// of the payload became a row.
+    pub is_answered: bool,
+}
+
+/// What makes two deliveries the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identity {
+    /// The records that were taken, in any order: SQS.
+    Records,
+    /// The first and last record that were taken, of this stream and shard.
+    Range {
+        /// The stream and its shard.
+        shard: String,
+    },
+    /// This text: a request id, an idempotency key, a path with a hash of the content.
+    Given(String),
+}
+
+impl SourceBatch {
+    /// Messages of a queue: the same messages are the same batch, whatever their order.
+    pub fn messages(kind: &'static str) -> Self {
+        Self {
+            kind,
+            identity: Identity::Records,
+            is_ordered: false,
+            is_answered: false,
+        }
+    }
+
+    /// Records of one shard of a stream, which must be taken in order.
+    pub fn shard(kind: &'static str, shard: impl Into<String>) -> Self {
+        let identity = Identity::Range {
+            shard: shard.into(),
+        };
+        Self {
+            kind,
+            identity,
+            is_ordered: true,
+            is_answered: false,
+        }
+    }
+
+    /// One request that nobody waits for.
+    pub fn request(kind: &'static str, id: impl Into<String>) -> Self {
+        let identity = Identity::Given(id.into());
+        Self {
+            kind,
+            identity,
+            is_ordered: false,
+            is_answered: false,
+        }
+    }
+
+    /// One request whose sender reads the answer; `id` is its idempotency key, or the request id.
+    pub fn answered(kind: &'static str, id: impl Into<String>) -> Self {
+        Self {
+            is_answered: true,
+            ..Self::request(kind, id)
+        }
+    }
+
+    /// A piece of a file: the same path, content and piece are the same batch. `content_sha256` in hex.
+    pub fn file(path: &str, content_sha256: &str, piece: u64) -> Self {
+        Self::request("file", format!("{path}\n{content_sha256}\n{piece}"))
+    }
+
+    /// The bytes that a token is made of, given the records that were taken. Never those that go back: they come
+    /// again, and must not be taken for known then.
+    pub(crate) fn identity_of<'a>(&self, taken: impl Iterator<Item = &'a Record>) -> Vec<u8> {
+        let mut ids: Vec<&str> = taken.map(|record| record.delivery_id.as_str()).collect();
+        match &self.identity {
+            Identity::Given(id) => id.clone().into_bytes(),
+            Identity::Records => {
+                ids.sort_unstable();
+                joined(&ids)
+            }
+            Identity::Range { shard } => {
+                let ends = [ids.first(), ids.last()].into_iter().flatten().copied();
+                joined(&[shard.as_str()].into_iter().chain(ends).collect::<Vec<_>>())
+            }
+        }
+    }
+}
+
+/// Texts with their lengths before them, so that no two lists give the same bytes.
+fn joined(texts: &[&str]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for text in texts {
+        bytes.extend_from_slice(&(text.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(text.as_bytes());
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records(ids: &[&str]) -> Vec<Record> {
+        let record = |id: &&str| Record {
+            delivery_id: (*id).to_owned(),
+            source_id: (*id).to_owned(),
+            arrival_us: 0,
+            body: Bytes::new(),
+            is_base64: false,
+        };
+        ids.iter().map(record).collect()
+    }
+
+    #[track_caller]
+    fn check(source: &SourceBatch, left: &[&str], right: &[&str], same: bool) {
+        let identity = |ids: &[&str]| source.identity_of(records(ids).iter());
+        assert_eq!(
+            identity(left) == identity(right),
+            same,
+            "{left:?} {right:?}"
+        );
+    }
+
+    #[test]
+    fn the_same_messages_are_the_same_batch_in_any_order() {
+        let queue = SourceBatch::messages("sqs");
+        check(&queue, &["a", "b"], &["b", "a"], true);
+        check(&queue, &["a", "b"], &["a"], false);
+        check(&queue, &["ab", "c"], &["a", "bc"], false);
+    }
+
+    #[test]
+    fn a_shorter_range_of_a_shard_is_another_batch() {
+        let shard = SourceBatch::shard("kinesis", "stream/shard-1");
+        check(&shard, &["1", "2", "3"], &["1", "2"], false);
+        check(&shard, &["1", "2", "3"], &["1", "2", "3"], true);
+    }
+
+    #[test]
+    fn a_file_is_known_by_its_path_content_and_piece() {
+        let file = |path, hash, piece| SourceBatch::file(path, hash, piece).identity;
+        assert_eq!(file("a", "00", 0), file("a", "00", 0));
+        assert_ne!(file("a", "00", 0), file("a", "00", 1));
+        assert_ne!(file("a", "00", 0), file("a", "01", 0));
+        assert_ne!(file("a", "00", 0), file("b", "00", 0));
+    }
+}
