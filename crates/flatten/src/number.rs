@@ -11,12 +11,21 @@ pub(crate) struct Number<'a> {
     pub(crate) is_integer: bool,
     /// Its value when it is an integer token in the range of a long.
     long: Option<i64>,
-    /// Its nearest double; computed while scanning only where the range had to be checked.
-    double: Option<f64>,
+    /// Its nearest double when that denotes it exactly, as it does up to [`SAFE_DIGITS`].
+    exact_double: Option<f64>,
 }
 
-/// Up to so many significant digits are always what the nearest (normal) double denotes.
+/// Up to so many digits are an exact double before and after division by their power of ten, and so the quotient is the
+/// nearest double; and the nearest double of so many digits prints as them.
 const SAFE_DIGITS: usize = 15;
+
+/// The exact powers of ten up to [`SAFE_DIGITS`].
+const POWERS_OF_TEN: [f64; SAFE_DIGITS + 1] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+];
+
+/// A number of so many digits without an exponent may be beyond the range of a double.
+const LONG_DIGITS: usize = 309;
 
 impl<'a> Number<'a> {
     /// Reads the number at the front of `bytes`; `None` when there is none, or it is beyond the range of a double.
@@ -25,54 +34,52 @@ impl<'a> Number<'a> {
         let negative = bytes.first() == Some(&b'-');
         let digits_at = usize::from(negative);
         let mut at = digits_at;
+        // Wraps beyond 19 digits, and is not used then.
         let mut magnitude: u64 = 0;
-        while let Some(digit) = bytes
-            .get(at)
-            .map(|byte| byte.wrapping_sub(b'0'))
-            .filter(|&digit| digit < 10)
-        {
-            // Wraps beyond 19 digits, and is not used then.
-            magnitude = magnitude.wrapping_mul(10).wrapping_add(u64::from(digit));
-            at += 1;
-        }
-        let n_digits = at - digits_at;
-        if n_digits == 0 || (n_digits > 1 && bytes[digits_at] == b'0') {
+        scan_digits(bytes, &mut at, &mut magnitude);
+        let n_whole = at - digits_at;
+        if n_whole == 0 || (n_whole > 1 && bytes[digits_at] == b'0') {
             return None;
         }
-        if !matches!(bytes.get(at), Some(b'.' | b'e' | b'E')) {
-            let token = &bytes[..at];
-            let long = long_of(negative, magnitude, n_digits);
-            let number = Self {
-                token,
-                is_integer: true,
-                long,
-                double: None,
-            };
-            return if n_digits < 309 {
-                Some(number)
+        let mut is_integer = true;
+        let mut n_fraction = 0;
+        if bytes.get(at) == Some(&b'.') {
+            is_integer = false;
+            at += 1;
+            n_fraction = scan_digits(bytes, &mut at, &mut magnitude);
+            if n_fraction == 0 {
+                return None;
+            }
+        }
+        let has_exponent = matches!(bytes.get(at), Some(b'e' | b'E'));
+        if has_exponent {
+            is_integer = false;
+            at += 1;
+            at += usize::from(matches!(bytes.get(at), Some(b'+' | b'-')));
+            if scan_digits(bytes, &mut at, &mut 0) == 0 {
+                return None;
+            }
+        }
+        let token = &bytes[..at];
+        if (has_exponent || n_whole >= LONG_DIGITS) && parse_double(token).is_infinite() {
+            return None;
+        }
+        let is_short = !has_exponent && n_whole + n_fraction <= SAFE_DIGITS;
+        Some(Self {
+            token,
+            is_integer,
+            long: if is_integer {
+                long_of(negative, magnitude, n_whole)
             } else {
-                number.with_double()
-            };
-        }
-        let has_exponent = skip_fraction_and_exponent(bytes, &mut at)?;
-        let number = Self {
-            token: &bytes[..at],
-            is_integer: false,
-            long: None,
-            double: None,
-        };
-        if has_exponent || n_digits >= 309 {
-            number.with_double()
-        } else {
-            Some(number)
-        }
-    }
-
-    fn with_double(self) -> Option<Self> {
-        let double = parse_double(self.token);
-        double.is_finite().then_some(Self {
-            double: Some(double),
-            ..self
+                None
+            },
+            exact_double: is_short.then(|| {
+                short_double(
+                    negative && !(is_integer && magnitude == 0),
+                    magnitude,
+                    n_fraction,
+                )
+            }),
         })
     }
 
@@ -94,16 +101,11 @@ impl<'a> Number<'a> {
     /// The nearest double, if that denotes exactly the number.
     #[inline]
     pub(crate) fn to_double(self) -> Option<f64> {
-        if self.token == b"-0" {
-            return Some(0.0);
-        }
-        let double = self.double.unwrap_or_else(|| parse_double(self.token));
-        let surely_exact = self.double.is_none()
-            && self.token.len() <= SAFE_DIGITS + usize::from(!self.is_integer);
-        (surely_exact
-            || Decimal::parse(self.token)
-                == Decimal::parse(zmij::Buffer::new().format_finite(double).as_bytes()))
-        .then_some(double)
+        self.exact_double.or_else(|| {
+            let double = parse_double(self.token);
+            let shortest = zmij::Buffer::new().format_finite(double).to_owned();
+            (Decimal::parse(self.token) == Decimal::parse(shortest.as_bytes())).then_some(double)
+        })
     }
 
     /// The nearest float, if that denotes exactly the number.
@@ -125,29 +127,26 @@ impl<'a> Number<'a> {
     }
 }
 
-/// Moves `at` behind fraction and exponent; returns whether there is an exponent, `None` when they are malformed.
-fn skip_fraction_and_exponent(bytes: &[u8], at: &mut usize) -> Option<bool> {
-    let skip_digits = |at: &mut usize| {
-        let start = *at;
-        while bytes.get(*at).is_some_and(u8::is_ascii_digit) {
-            *at += 1;
-        }
-        *at > start
-    };
-    if bytes.get(*at) == Some(&b'.') {
-        *at += 1;
-        if !skip_digits(at) {
-            return None;
-        }
-    }
-    if !matches!(bytes.get(*at), Some(b'e' | b'E')) {
-        return Some(false);
-    }
-    *at += 1;
-    if matches!(bytes.get(*at), Some(b'+' | b'-')) {
+/// Moves `at` behind the digits there, appends them to `magnitude`, and returns how many they are.
+#[inline]
+fn scan_digits(bytes: &[u8], at: &mut usize, magnitude: &mut u64) -> usize {
+    let start = *at;
+    while let Some(digit) = bytes
+        .get(*at)
+        .map(|byte| byte.wrapping_sub(b'0'))
+        .filter(|&digit| digit < 10)
+    {
+        *magnitude = magnitude.wrapping_mul(10).wrapping_add(u64::from(digit));
         *at += 1;
     }
-    skip_digits(at).then_some(true)
+    *at - start
+}
+
+/// The double nearest to at most [`SAFE_DIGITS`] digits, the last `n_fraction` of them behind the point.
+#[inline]
+fn short_double(negative: bool, magnitude: u64, n_fraction: usize) -> f64 {
+    let double = magnitude as f64 / POWERS_OF_TEN[n_fraction];
+    if negative { -double } else { double }
 }
 
 #[inline]
