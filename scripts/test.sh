@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Checks and tests everything, installing what that needs; `--long` adds what takes minutes.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+readonly cargo_fuzz_version=0.13.2 fuzz_seconds=60 long_cases=20000
+
+main() {
+  local long=false
+  case "${1:-}" in
+    "") ;;
+    --long) long=true ;;
+    *) printf 'usage: scripts/test.sh [--long]\n' >&2; exit 2 ;;
+  esac
+  # A fresh clone on a build machine takes up the dependencies that the clone before it compiled.
+  if [ "${CI:-}" = true ]; then
+    export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/calve/target}
+  fi
+  require_tools
+
+  step "Python tools" ./scripts/venv.sh
+  step "format" cargo fmt --all --check
+  step "shell scripts" .venv/bin/shellcheck scripts/*.sh .ci/run
+  step "lints" cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+  step "build" cargo build --profile quick --workspace --locked --quiet
+  step "tests" cargo test --profile quick --workspace --locked --quiet
+  [ ! -x scripts/bench.sh ] || step "short gate" ./scripts/bench.sh --gate --short
+  if $long; then
+    step "properties, $long_cases cases each" \
+      env PROPTEST_CASES=$long_cases cargo test --profile quick --workspace --locked --quiet
+    fuzz
+    [ ! -x scripts/bench.sh ] || step "gate" ./scripts/bench.sh --gate
+  fi
+  printf 'all steps passed in %s s\n' "$SECONDS"
+}
+
+require_tools() {
+  local tool
+  for tool in cargo cc sha256sum; do
+    command -v "$tool" >/dev/null || missing "$tool" "install Rust (rustup.rs), a C compiler and coreutils"
+  done
+  cargo fmt --version >/dev/null 2>&1 || missing "cargo fmt" "rustup component add rustfmt"
+  cargo clippy --version >/dev/null 2>&1 || missing "cargo clippy" "rustup component add clippy"
+}
+
+missing() {
+  printf 'error: %s is not installed\n\nhint: %s\n' "$1" "$2" >&2
+  exit 1
+}
+
+# Runs one step and says how long it took, or that it failed.
+step() {
+  local name=$1 begun=$SECONDS
+  shift
+  printf '== %s\n' "$name"
+  if ! "$@"; then
+    printf '== %s: FAILED after %s s\n' "$name" "$((SECONDS - begun))"
+    exit 1
+  fi
+  printf '== %s: ok, %s s\n' "$name" "$((SECONDS - begun))"
+}
+
+# Every fuzz target for a minute. Stable Rust has no sanitizers; panics and disagreements are what is looked for.
+fuzz() {
+  local tools=$PWD/target/tools target
+  step "install cargo-fuzz" cargo install --quiet --locked --root "$tools" cargo-fuzz --version $cargo_fuzz_version
+  step "format of the fuzz targets" cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
+  for target in tests/fuzz/fuzz_targets/*.rs; do
+    target=$(basename "$target" .rs)
+    step "fuzz $target" "$tools/bin/cargo-fuzz" fuzz run --fuzz-dir tests/fuzz --sanitizer none "$target" -- \
+      -max_total_time=$fuzz_seconds -rss_limit_mb=4096
+  done
+}
+
+main "$@"

@@ -1,0 +1,211 @@
+"""Reads a table with an engine that shares no code with Calve and prints what it saw as one JSON object.
+
+  readers.py duckdb    WAREHOUSE NAMESPACE.TABLE [--day 2026-01-31]... [--lines]
+  readers.py pyiceberg WAREHOUSE NAMESPACE.TABLE [--day 2026-01-31]... [--lines]
+  readers.py create    WAREHOUSE NAMESPACE.TABLE
+
+`create` makes the table of another tool: columns without pointers, partitioned in other ways than ours.
+"""
+
+import argparse
+import base64
+import datetime
+import decimal
+import importlib.metadata
+import json
+import sqlite3
+from collections import Counter
+from pathlib import Path
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("action", choices=["duckdb", "pyiceberg", "create"])
+    parser.add_argument("warehouse", type=Path)
+    parser.add_argument("table")
+    parser.add_argument("--day", action="append", default=[], help="also count the rows of this UTC day")
+    parser.add_argument("--time", default="event_time", help="the column that days are taken from")
+    parser.add_argument("--id", default="event_id", help="the column whose distinct values are counted")
+    parser.add_argument("--type", default="event_type", help="the column whose values are counted")
+    parser.add_argument("--lines", action="store_true", help="every row too, as canonical JSON")
+    options = parser.parse_args()
+    action = {"duckdb": read_with_duckdb, "pyiceberg": read_with_pyiceberg, "create": create}
+    print(json.dumps(action[options.action](options), ensure_ascii=False))
+
+
+def read_with_duckdb(options):
+    connection = duckdb_with_extensions()
+    location = quoted(metadata_location(options))
+    connection.execute(f"CREATE VIEW events AS SELECT * FROM iceberg_scan({location})")
+    columns = {row[0] for row in connection.execute("DESCRIBE events").fetchall()}
+
+    def counts(expression):
+        query = f"SELECT {expression}, count(*) FROM events GROUP BY 1 ORDER BY 1"
+        return {str(key): n for key, n in connection.execute(query).fetchall()}
+
+    def one_day(day):
+        condition = f"{name(options.time)} >= {instant(day)} AND {name(options.time)} < {instant(after(day))}"
+        n_rows = connection.execute(f"SELECT count(*) FROM events WHERE {condition}").fetchone()[0]
+        plan = connection.execute(f"EXPLAIN ANALYZE SELECT {name(options.time)} FROM events WHERE {condition}")
+        return {"n_rows": n_rows, "n_files": files_read(plan.fetchall()[0][1])}
+
+    n_rows = connection.execute("SELECT count(*) FROM events").fetchone()[0]
+    seen = {"engine": "duckdb", "n_rows": n_rows, "columns": sorted(columns)}
+    if options.id in columns:
+        query = f"SELECT count(DISTINCT {name(options.id)}) FROM events"
+        seen["n_distinct"] = connection.execute(query).fetchone()[0]
+    if options.time in columns:
+        seen["by_day"] = counts(f"strftime({name(options.time)} AT TIME ZONE 'UTC', '%Y-%m-%d')")
+        seen["days"] = {day: one_day(day) for day in options.day}
+    if options.type in columns:
+        seen["by_type"] = counts(name(options.type))
+    if options.lines:
+        seen["lines"] = canonical_lines(connection.execute("SELECT * FROM events").fetch_arrow_table())
+    return seen
+
+
+def duckdb_with_extensions():
+    import duckdb
+
+    connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
+    for extension in ("httpfs", "avro", "iceberg"):
+        package = importlib.metadata.distribution(f"duckdb-ext-{extension}")
+        for file in package.files:
+            if file.name.endswith(".duckdb_extension"):
+                connection.execute(f"LOAD {quoted(str(package.locate_file(file)))}")
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+def files_read(plan):
+    """The number of data files that a scan opened, from the plan that DuckDB prints."""
+    for line in plan.splitlines():
+        if "Total Files Read:" in line:
+            return int("".join(filter(str.isdigit, line)))
+    return 0
+
+
+def read_with_pyiceberg(options):
+    from pyiceberg.expressions import And, GreaterThanOrEqual, LessThan
+
+    table = catalog(options).load_table(options.table)
+    rows = table.scan().to_arrow()
+
+    def one_day(day):
+        bounds = And(GreaterThanOrEqual(options.time, iso(day)), LessThan(options.time, iso(after(day))))
+        scan = table.scan(row_filter=bounds)
+        return {"n_rows": scan.to_arrow().num_rows, "n_files": len(list(scan.plan_files()))}
+
+    seen = {"engine": "pyiceberg", "n_rows": rows.num_rows, "columns": sorted(rows.column_names)}
+    if options.id in rows.column_names:
+        seen["n_distinct"] = len({value for value in rows[options.id].to_pylist() if value is not None})
+    if options.time in rows.column_names:
+        seen["by_day"] = tally(str(time.date()) for time in rows[options.time].to_pylist())
+        seen["days"] = {day: one_day(day) for day in options.day}
+    if options.type in rows.column_names:
+        seen["by_type"] = tally(str(value) for value in rows[options.type].to_pylist())
+    if options.lines:
+        seen["lines"] = canonical_lines(rows)
+    return seen
+
+
+def create(options):
+    from pyiceberg.partitioning import PartitionField, PartitionSpec
+    from pyiceberg.schema import Schema
+    from pyiceberg.transforms import BucketTransform, DayTransform, TruncateTransform
+    from pyiceberg import types
+
+    schema = Schema(
+        types.NestedField(1, "id", types.LongType(), required=True),
+        types.NestedField(2, "event_time", types.TimestamptzType()),
+        types.NestedField(3, "city", types.StringType()),
+        types.NestedField(4, "price", types.DecimalType(10, 2)),
+        types.NestedField(5, "small", types.IntegerType()),
+        types.NestedField(6, "ratio", types.FloatType()),
+        types.NestedField(7, "bought_on", types.DateType()),
+        types.NestedField(8, "tags", types.ListType(9, types.StringType(), element_required=False)),
+    )
+    spec = PartitionSpec(
+        PartitionField(2, 1000, DayTransform(), "event_day"),
+        PartitionField(1, 1001, BucketTransform(4), "id_bucket"),
+        PartitionField(3, 1002, TruncateTransform(3), "city_start"),
+    )
+    tables = catalog(options)
+    tables.create_namespace_if_not_exists(options.table.rsplit(".", 1)[0])
+    table = tables.create_table(options.table, schema, partition_spec=spec, properties={"format-version": "2"})
+    return {"metadata_location": table.metadata_location}
+
+
+def catalog(options):
+    from pyiceberg.catalog.sql import SqlCatalog
+
+    return SqlCatalog(
+        catalog_name(options),
+        uri=f"sqlite:///{database(options)}",
+        warehouse=f"file://{options.warehouse.resolve()}",
+    )
+
+
+def database(options):
+    return options.warehouse.resolve() / "catalog.db"
+
+
+def catalog_name(options):
+    with sqlite3.connect(database(options)) as connection:
+        names = connection.execute("SELECT DISTINCT catalog_name FROM iceberg_tables").fetchall()
+    return names[0][0] if names else "calve"
+
+
+def metadata_location(options):
+    namespace, table = options.table.rsplit(".", 1)
+    query = "SELECT metadata_location FROM iceberg_tables WHERE table_namespace = ? AND table_name = ?"
+    with sqlite3.connect(database(options)) as connection:
+        found = connection.execute(query, (namespace, table)).fetchone()
+    if found is None:
+        raise SystemExit(f"error: no table `{options.table}` in `{database(options)}`")
+    return found[0].removeprefix("file://")
+
+
+def canonical_lines(rows):
+    """Every row as JSON with sorted keys, the rows sorted: equal lists mean equal tables."""
+    return sorted(json.dumps(row, default=as_text, sort_keys=True, ensure_ascii=False) for row in rows.to_pylist())
+
+
+def as_text(value):
+    if isinstance(value, datetime.datetime):
+        return value.isoformat(timespec="microseconds")
+    if isinstance(value, (datetime.date, datetime.time)):
+        return value.isoformat()
+    if isinstance(value, decimal.Decimal):
+        return str(value)
+    if isinstance(value, bytes):
+        return base64.b16encode(value).decode()
+    return str(value)
+
+
+def tally(values):
+    return dict(sorted(Counter(values).items()))
+
+
+def after(day):
+    return str(datetime.date.fromisoformat(day) + datetime.timedelta(days=1))
+
+
+def iso(day):
+    return f"{day}T00:00:00+00:00"
+
+
+def instant(day):
+    return f"TIMESTAMPTZ '{iso(day)}'"
+
+
+def name(column):
+    return '"' + column.replace('"', '""') + '"'
+
+
+def quoted(text):
+    return "'" + text.replace("'", "''") + "'"
+
+
+if __name__ == "__main__":
+    main()
