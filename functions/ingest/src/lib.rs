@@ -1,1 +1,114 @@
-//! See the crate description; filled in next.
+//! The ingest function: events of any trigger into an Iceberg table.
+//!
+//! `main.rs` is the cold start; everything else is here, behind [`handle`]. No other crate knows Lambda's events.
+
+mod answer;
+mod trigger;
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use lambda_runtime::{Diagnostic, LambdaEvent};
+use pipeline::{Invocation, Pipeline, PipelineError, Report, Settings, telemetry};
+use serde_json::{Value, value::RawValue};
+use tokio::time::Instant;
+
+/// What is made once per sandbox.
+#[derive(Debug)]
+pub struct Context {
+    pipeline: Pipeline,
+}
+
+/// What is read at the edge, once per invocation, so that nothing behind it reads a clock or rolls dice.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// The wall clock, in microseconds since 1970-01-01T00:00:00Z.
+    pub now_us: i64,
+    /// Random.
+    pub seed: u64,
+}
+
+/// An invocation that failed: what Lambda is told, which then delivers again or to the dead-letter queue.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// The kind of failure, in one word.
+    pub kind: &'static str,
+    /// The error with its causes, in one line; never a stack trace.
+    pub message: String,
+}
+
+impl From<Failure> for Diagnostic {
+    fn from(failure: Failure) -> Self {
+        Self {
+            error_type: failure.kind.to_owned(),
+            error_message: failure.message,
+        }
+    }
+}
+
+impl Context {
+    /// The cold start: opens warehouse and table.
+    pub async fn open(settings: Settings) -> Result<Self, PipelineError> {
+        Ok(Self {
+            pipeline: Pipeline::open(settings).await?,
+        })
+    }
+}
+
+/// Answers one invocation of any trigger. One bad record never fails its neighbours.
+///
+/// # Errors
+///
+/// When nothing of the payload landed and its trigger has no other way to be told.
+pub async fn handle(
+    context: &Context,
+    event: LambdaEvent<Box<RawValue>>,
+    moment: Moment,
+) -> Result<Value, Failure> {
+    let (body, lambda) = event.into_parts();
+    let delivery = trigger::read(body, &lambda.request_id, moment.now_us)?;
+    let (payload, reply) = match delivery {
+        trigger::Delivery::Payload(payload, reply) => (payload, reply),
+        trigger::Delivery::Answered(answer) => return Ok(answer),
+    };
+    let invocation = Invocation {
+        now_us: moment.now_us,
+        deadline: deadline_of(lambda.deadline, moment.now_us),
+        seed: moment.seed,
+    };
+    let ids: Vec<String> = payload
+        .records
+        .iter()
+        .map(|record| record.delivery_id.clone())
+        .collect();
+    match context.pipeline.run(payload, &invocation).await {
+        Ok(report) => {
+            tell(context, &report, &lambda.request_id, moment.now_us);
+            Ok(answer::landed(&reply, &report))
+        }
+        Err(error) => {
+            telemetry::log_failure(&error, &lambda.request_id);
+            answer::failed(&reply, &ids, &error)
+        }
+    }
+}
+
+/// Logs the facts, and prints them as metrics where the settings say so.
+fn tell(context: &Context, report: &Report, request_id: &str, now_us: i64) {
+    telemetry::log(report, request_id);
+    if context.pipeline.settings().embedded_metrics {
+        let line = telemetry::embedded_metrics(report, now_us.div_euclid(1_000));
+        // Metrics that cannot be printed must not fail rows that are committed.
+        let _ = writeln!(std::io::stdout(), "{line}");
+    }
+}
+
+/// The deadline that Lambda gives in wall-clock milliseconds, as a point of the clock that waits use.
+fn deadline_of(deadline_ms: u64, now_us: i64) -> Option<Instant> {
+    let now_ms = u64::try_from(now_us.div_euclid(1_000)).ok()?;
+    let left_ms = deadline_ms
+        .checked_sub(now_ms)
+        .filter(|_| deadline_ms > 0)?;
+    Instant::now().checked_add(Duration::from_millis(left_ms))
+}

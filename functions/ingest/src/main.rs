@@ -1,2 +1,66 @@
-//! Entry point.
-fn main() {}
+//! The cold start of the ingest function: logs, settings, lake and table, then one handler for every invocation.
+
+use std::{io::Write as _, process::ExitCode};
+
+use ingest::{Context, Moment, handle};
+use lambda_runtime::{LambdaEvent, service_fn};
+use pipeline::{PipelineError, Settings, telemetry};
+use serde_json::value::RawValue;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let context = match start().await {
+        Ok(context) => context,
+        Err(error) => return refuse(&error),
+    };
+    let handler = |event: LambdaEvent<Box<RawValue>>| handle(&context, event, now());
+    match lambda_runtime::run(service_fn(handler)).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error, "the Lambda runtime API does not answer");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn start() -> Result<Context, PipelineError> {
+    let settings = Settings::load(std::env::vars())?;
+    start_logging(settings.log_level.as_str());
+    Context::open(settings).await
+}
+
+/// One JSON object per line. A panic is logged by its place only: its message may quote an event.
+fn start_logging(level: &str) {
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_env_filter(tracing_subscriber::EnvFilter::new(level))
+        .init();
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, "panicked");
+    }));
+}
+
+/// Says why the function cannot start, with what would be right, where the operator looks: the log.
+fn refuse(error: &PipelineError) -> ExitCode {
+    let mut text = format!(
+        "error: cannot start `ingest`\n  caused by: {}\n",
+        telemetry::error_chain(error)
+    );
+    if let Some(hint) = error.hint() {
+        text.push_str(&format!("\nhint: {hint}\n"));
+    }
+    // There is nowhere else to say that this could not be said.
+    let _ = std::io::stderr().write_all(text.as_bytes());
+    ExitCode::FAILURE
+}
+
+/// The one reading of the clock, and of randomness, per invocation.
+fn now() -> Moment {
+    let now_us = jiff::Timestamp::now().as_microsecond();
+    let (seed, _) = uuid::Uuid::new_v4().as_u64_pair();
+    Moment { now_us, seed }
+}

@@ -1,0 +1,151 @@
+//! What a trigger is told: the records to deliver again, an HTTP response, or the report.
+
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse};
+use pipeline::{Disposition, PipelineError, Report, telemetry};
+use serde_json::{Value, json};
+
+use crate::Failure;
+
+/// How a trigger wants to be answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// The messages to deliver again: SQS.
+    Messages,
+    /// The first record to deliver again: Kinesis delivers all after it, too.
+    Checkpoint,
+    /// An HTTP response, which names this request.
+    Http {
+        /// The request.
+        request_id: String,
+    },
+    /// The report; a failure is an error of the invocation: direct invoke, EventBridge, SNS.
+    Report,
+}
+
+/// The answer when the run went through.
+pub(crate) fn landed(reply: &Reply, report: &Report) -> Value {
+    match reply {
+        Reply::Messages => deliver_again(report.retried()),
+        Reply::Checkpoint => deliver_again(report.retried().take(1)),
+        Reply::Http { request_id } => http_landed(request_id, report),
+        // Serialising a struct of plain values into a JSON value cannot fail.
+        Reply::Report => serde_json::to_value(report).unwrap_or_default(),
+    }
+}
+
+/// The answer when the run failed as a whole: everything is delivered again.
+pub(crate) fn failed(
+    reply: &Reply,
+    ids: &[String],
+    error: &PipelineError,
+) -> Result<Value, Failure> {
+    let ids = ids.iter().map(String::as_str);
+    match reply {
+        Reply::Messages => Ok(deliver_again(ids)),
+        Reply::Checkpoint => Ok(deliver_again(ids.take(1))),
+        Reply::Http { request_id } => Ok(http_failed(request_id, error)),
+        Reply::Report => {
+            let hint = error
+                .hint()
+                .map(|hint| format!("; hint: {hint}"))
+                .unwrap_or_default();
+            let message = format!("{}{hint}", telemetry::error_chain(error));
+            let kind = match error.disposition() {
+                Disposition::Retry => "NotLanded",
+                Disposition::Fatal => "CannotLand",
+            };
+            Err(Failure { kind, message })
+        }
+    }
+}
+
+/// A partial batch response.
+fn deliver_again<'a>(ids: impl Iterator<Item = &'a str>) -> Value {
+    let mut response = SqsBatchResponse::default();
+    response.batch_item_failures = ids
+        .map(|id| {
+            let mut failure = BatchItemFailure::default();
+            id.clone_into(&mut failure.item_identifier);
+            failure
+        })
+        .collect();
+    // A list of strings is always JSON.
+    serde_json::to_value(response).unwrap_or_default()
+}
+
+fn http_landed(request_id: &str, report: &Report) -> Value {
+    if report.n_records_retried > 0 {
+        return unavailable(request_id);
+    }
+    let mut body = json!({
+        "request_id": request_id,
+        "n_events": report.n_events,
+        "n_rows": report.n_rows,
+        "n_refused": report.n_refused,
+    });
+    if !report.refusals.is_empty() {
+        let refusals = report.refusals.iter().map(|refusal| {
+            json!({
+                "index": refusal.source_index,
+                "offset": refusal.offset,
+                "kind": refusal.kind,
+                "reason": refusal.reason,
+            })
+        });
+        body["refusals"] = refusals.collect();
+    }
+    if report.n_rows > 0 {
+        body["n_quarantined"] = report.n_quarantined.into();
+        body["table"] = report.table.as_str().into();
+        body["snapshot_id"] = report.snapshot_id.into();
+        body["is_repeat"] = report.is_repeat.into();
+        return http(200, &body);
+    }
+    let is_too_large = |kind: &str| matches!(kind, "too_large" | "too_long");
+    let all_too_large = report.n_refused > 0
+        && report
+            .n_refused_by_kind
+            .keys()
+            .all(|kind| is_too_large(kind));
+    let (status, message) = match (all_too_large, report.n_refused) {
+        (true, _) => (413, "the events are too large"),
+        (false, 0) => (400, "the body holds no event"),
+        (false, _) => (400, "nothing in the body is an event"),
+    };
+    body["message"] = message.into();
+    http(status, &body)
+}
+
+fn http_failed(request_id: &str, error: &PipelineError) -> Value {
+    match error.disposition() {
+        Disposition::Retry => unavailable(request_id),
+        Disposition::Fatal => {
+            let message = "the events were not stored: the operator has to look at the log";
+            http(
+                500,
+                &json!({ "request_id": request_id, "message": message }),
+            )
+        }
+    }
+}
+
+/// Not stored, but may be when sent again.
+fn unavailable(request_id: &str) -> Value {
+    let message = "the events were not stored: send them again";
+    let mut response = http(
+        503,
+        &json!({ "request_id": request_id, "message": message }),
+    );
+    response["headers"]["retry-after"] = "5".into();
+    response
+}
+
+/// A response that API Gateway v1, v2 and Function URLs all understand.
+pub(crate) fn http(status: u16, body: &Value) -> Value {
+    json!({
+        "statusCode": status,
+        "headers": { "content-type": "application/json" },
+        "body": body.to_string(),
+        "isBase64Encoded": false,
+    })
+}

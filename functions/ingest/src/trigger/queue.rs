@@ -1,0 +1,105 @@
+//! SQS, and SNS in SQS.
+
+use std::borrow::Cow;
+
+use aws_lambda_events::sqs::SqsEvent;
+use bytes::Bytes;
+use pipeline::{Payload, Record, SourceBatch};
+use serde::Deserialize;
+
+use super::Delivery;
+use crate::{Failure, answer::Reply};
+
+/// What SNS puts around a message that it sends to a queue.
+#[derive(Deserialize)]
+struct Notification<'a> {
+    #[serde(rename = "Type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(rename = "MessageId", borrow)]
+    _message_id: Cow<'a, str>,
+    #[serde(rename = "TopicArn", borrow)]
+    topic_arn: Cow<'a, str>,
+    #[serde(rename = "Message", borrow)]
+    message: Cow<'a, str>,
+}
+
+pub(super) fn read(event: SqsEvent, now_us: i64) -> Result<Delivery, Failure> {
+    let is_ordered = event.records.iter().any(|message| {
+        message
+            .event_source_arn
+            .as_deref()
+            .is_some_and(|queue| queue.ends_with(".fifo"))
+    });
+    let mut records = Vec::with_capacity(event.records.len());
+    for message in event.records {
+        // Without its id a message cannot be named in the answer: then the whole batch has to come back.
+        let id = message.message_id.ok_or_else(|| Failure {
+            kind: "UnreadableEnvelope",
+            message: "an SQS message has no `messageId`".to_owned(),
+        })?;
+        let sent_ms = message.attributes.get("SentTimestamp");
+        let sent_us = sent_ms.and_then(|ms| ms.parse::<i64>().ok()?.checked_mul(1_000));
+        records.push(Record {
+            delivery_id: id.clone(),
+            source_id: id,
+            arrival_us: sent_us.unwrap_or(now_us),
+            body: Bytes::from(unwrapped(message.body.unwrap_or_default())),
+            is_base64: false,
+        });
+    }
+    let source = SourceBatch {
+        is_ordered,
+        ..SourceBatch::messages("sqs")
+    };
+    Ok(Delivery::Payload(
+        Payload { records, source },
+        Reply::Messages,
+    ))
+}
+
+/// The message in an SNS envelope; any other body as it is.
+fn unwrapped(body: String) -> String {
+    // An event may have a field `Type`; only what has all of these, with an ARN, came from SNS.
+    if !body.contains("\"TopicArn\"") {
+        return body;
+    }
+    match serde_json::from_str::<Notification<'_>>(&body) {
+        Ok(envelope)
+            if envelope.kind == "Notification" && envelope.topic_arn.starts_with("arn:") =>
+        {
+            envelope.message.into_owned()
+        }
+        _ => body,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(body: &str, expected: &str) {
+        assert_eq!(unwrapped(body.to_owned()), expected);
+    }
+
+    #[test]
+    fn a_message_of_sns_is_unwrapped() {
+        check(
+            r#"{"Type":"Notification","MessageId":"m","TopicArn":"arn:aws:sns:eu-west-1:1:t","Message":"{\"a\":1}","Timestamp":"2026-01-01T00:00:00.000Z"}"#,
+            r#"{"a":1}"#,
+        );
+    }
+
+    #[test]
+    fn what_only_resembles_sns_is_an_event() {
+        for body in [
+            r#"{"Type":"Notification","Message":"x"}"#,
+            r#"{"Type":"Notification","MessageId":"m","TopicArn":"topic","Message":"x"}"#,
+            r#"{"Type":"Other","MessageId":"m","TopicArn":"arn:aws:sns:eu-west-1:1:t","Message":"x"}"#,
+            r#"{"a":"\"TopicArn\""}"#,
+            "\"TopicArn\"",
+        ] {
+            check(body, body);
+        }
+    }
+}
