@@ -1,0 +1,357 @@
+//! What can be asked for on the command line.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Parser, ValueEnum};
+use generator::{Settings, Shape, parse_start_ms};
+use reqwest::Url;
+
+use crate::clock;
+
+/// Make realistic mock events, the same for the same seed, and write or send them.
+///
+/// Without options, 100,000 events go to the standard output as NDJSON.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// How many events to make [default: 100000, unless --seconds is given]
+    #[arg(long, short = 'n', value_name = "N")]
+    pub(crate) events: Option<u64>,
+
+    /// How long to go on, in seconds; with --events, whichever comes first
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    pub(crate) seconds: Option<f64>,
+
+    /// What events look like
+    #[arg(long, value_enum, default_value_t = ShapeName::Default)]
+    pub(crate) shape: ShapeName,
+
+    /// The seed; equal seeds give equal bytes
+    #[arg(long, default_value_t = 7)]
+    pub(crate) seed: u64,
+
+    /// The earliest event time: RFC 3339, a day, or `now` for days that end at this moment
+    #[arg(long, default_value = "2026-01-15T00:00:00Z", value_name = "TIME")]
+    pub(crate) start: Start,
+
+    /// Over how many days event times are spread
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3_650))]
+    pub(crate) days: u32,
+
+    /// Where events go: `-`, a file, or an http(s) URL; a URL that ends in
+    /// `/2015-03-31/functions/NAME/invocations` is that of a Lambda function
+    #[arg(long, default_value = "-", value_name = "TARGET")]
+    pub(crate) to: Target,
+
+    /// What a Lambda function is given: the events as a JSON array, a request to its function URL, or
+    /// SQS messages of one event each
+    #[arg(long = "as", value_enum, default_value_t = Wrapper::FunctionUrl)]
+    pub(crate) wrapper: Wrapper,
+
+    /// Events per second; latency then counts from the moment at which a request was due [default: as fast as possible]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rate: Option<u32>,
+
+    /// Requests under way at the same time
+    #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4_096))]
+    pub(crate) concurrency: u16,
+
+    /// Events in one request
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) batch: u32,
+
+    /// Compress the bodies of requests
+    #[arg(long)]
+    pub(crate) gzip: bool,
+
+    /// How often a failed request is sent again before it counts as failed
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) retries: u32,
+
+    /// How long one request may take, in seconds
+    #[arg(long, default_value_t = 60.0, value_name = "S", value_parser = seconds)]
+    pub(crate) timeout: f64,
+
+    /// How the summary is printed: text on the standard error, or JSON on the standard output (on the
+    /// standard error when the events go there)
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  generator --events 1000000 > events.ndjson
+  generator --events 20000 --shape hostile --to events.ndjson
+  generator --seconds 10 --rate 5000 \\
+      --to http://127.0.0.1:9000/2015-03-31/functions/ingest/invocations
+  generator --seconds 60 --concurrency 16 --gzip --output json \\
+      --to https://abc.lambda-url.eu-central-1.on.aws/
+
+The exit code is 1 when a request failed. Colour is left out when
+NO_COLOR is set, the progress bar when the standard error is no terminal.";
+
+/// [`Shape`] on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ShapeName {
+    /// Visitors of a shop: eight types, about 0.9 KB each
+    Default,
+    /// 200 columns in one flat object
+    Wide,
+    /// 9 to 40 objects in each other
+    Deep,
+    /// 20 of 2,000 possible keys
+    Sparse,
+    /// Broken JSON, wrong types, missing and absurd times, colliding names, huge strings
+    Hostile,
+}
+
+/// What the payload of an invocation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Wrapper {
+    /// A JSON array of the events
+    Direct,
+    /// The envelope of a function URL, format 2.0, with the events as NDJSON in its body
+    FunctionUrl,
+    /// The envelope of SQS, one message per event
+    Sqs,
+}
+
+/// How the summary is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// Lines for a person
+    Text,
+    /// One JSON object
+    Json,
+}
+
+/// Where events go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    Stdout,
+    File(PathBuf),
+    Http(Url),
+}
+
+/// When the event times begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Start {
+    At(i64),
+    Now,
+}
+
+/// Options that do not go together.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ArgsError {
+    #[error(
+        "`--as direct` sends a JSON array, and the broken events of `--shape hostile` cannot be elements of one\n\
+         hint: send them `--as function-url` or `--as sqs`"
+    )]
+    BrokenInArray,
+    #[error(
+        "`--gzip` compresses the bodies of requests, and `{to}` is not reached by requests\nhint: pipe the events through gzip"
+    )]
+    GzipWithoutRequests { to: String },
+    #[error(
+        "`--gzip` compresses bodies, and `--as {wrapper}` has none\nhint: leave it out, or send `--as function-url`"
+    )]
+    GzipWithoutBody { wrapper: &'static str },
+}
+
+impl Args {
+    /// Refuses options that do not go together.
+    pub(crate) fn check(&self) -> Result<(), ArgsError> {
+        let invokes = self.to.is_invocation();
+        match self.wrapper {
+            Wrapper::Direct if invokes && self.shape == ShapeName::Hostile => {
+                return Err(ArgsError::BrokenInArray);
+            }
+            Wrapper::Direct if invokes && self.gzip => {
+                return Err(ArgsError::GzipWithoutBody { wrapper: "direct" });
+            }
+            Wrapper::Sqs if invokes && self.gzip => {
+                return Err(ArgsError::GzipWithoutBody { wrapper: "sqs" });
+            }
+            _ => {}
+        }
+        if self.gzip && !matches!(self.to, Target::Http(_)) {
+            return Err(ArgsError::GzipWithoutRequests {
+                to: self.to.to_string(),
+            });
+        }
+        Ok(())
+    }
+
+    /// How many events are made at most.
+    pub(crate) fn n_events(&self) -> u64 {
+        match (self.events, self.seconds) {
+            (Some(n), _) => n,
+            (None, Some(_)) => u64::MAX,
+            (None, None) => 100_000,
+        }
+    }
+
+    /// What decides the bytes of the events.
+    pub(crate) fn settings(&self) -> Settings {
+        let start_ms = match self.start {
+            Start::At(start_ms) => start_ms,
+            Start::Now => clock::now_ms() - i64::from(self.days) * 86_400_000,
+        };
+        Settings {
+            seed: self.seed,
+            shape: self.shape.into(),
+            start_ms,
+            n_days: self.days,
+        }
+    }
+}
+
+impl From<ShapeName> for Shape {
+    fn from(name: ShapeName) -> Self {
+        match name {
+            ShapeName::Default => Self::Default,
+            ShapeName::Wide => Self::Wide,
+            ShapeName::Deep => Self::Deep,
+            ShapeName::Sparse => Self::Sparse,
+            ShapeName::Hostile => Self::Hostile,
+        }
+    }
+}
+
+impl Target {
+    /// Whether a Lambda function is invoked, through the invoke API.
+    pub(crate) fn is_invocation(&self) -> bool {
+        matches!(self, Self::Http(url) if url.path().starts_with("/2015-03-31/functions/") && url.path().ends_with("/invocations"))
+    }
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "-" {
+            return Ok(Self::Stdout);
+        }
+        let Some((scheme, _)) = text.split_once("://") else {
+            return Ok(Self::File(PathBuf::from(text)));
+        };
+        if !matches!(scheme, "http" | "https") {
+            return Err(format!(
+                "`{scheme}` cannot be sent to: write `-`, a file, or an http(s) URL"
+            ));
+        }
+        Url::parse(text)
+            .map(Self::Http)
+            .map_err(|error| error.to_string())
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stdout => f.write_str("standard output"),
+            Self::File(path) => path.display().fmt(f),
+            Self::Http(url) => url.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Start {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "now" {
+            return Ok(Self::Now);
+        }
+        parse_start_ms(text)
+            .map(Self::At)
+            .ok_or_else(|| "write `now`, a day or a time like `2026-01-15T00:00:00Z`".to_owned())
+    }
+}
+
+/// Reads a number of seconds above zero.
+fn seconds(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|seconds| (0.001..=1e7).contains(seconds))
+        .ok_or_else(|| "write a number of seconds above 0, like `10` or `0.5`".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use generator::DEFAULT_START_MS;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(options: &str) -> Result<(), String> {
+        let args = ["generator"].into_iter().chain(options.split_whitespace());
+        let args = Args::try_parse_from(args).map_err(|error| error.to_string())?;
+        args.check().map_err(|error| error.to_string())
+    }
+
+    const INVOKE: &str = "--to http://127.0.0.1:1/2015-03-31/functions/ingest/invocations";
+
+    #[test]
+    fn the_default_start_is_that_of_the_library() {
+        let args = Args::parse_from(["generator"]);
+        assert_eq!(args.start, Start::At(DEFAULT_START_MS));
+        assert_eq!(args.settings(), Settings::default());
+    }
+
+    #[test]
+    fn without_a_limit_there_are_a_hundred_thousand_events_and_with_a_time_as_many_as_it_takes() {
+        assert_eq!(Args::parse_from(["generator"]).n_events(), 100_000);
+        assert_eq!(
+            Args::parse_from(["generator", "--seconds", "1"]).n_events(),
+            u64::MAX
+        );
+        assert_eq!(
+            Args::parse_from(["generator", "--seconds", "1", "-n", "5"]).n_events(),
+            5
+        );
+    }
+
+    #[test]
+    fn options_that_contradict_each_other_are_refused_with_a_way_out() {
+        for options in [
+            format!("{INVOKE} --as direct --shape hostile"),
+            format!("{INVOKE} --as direct --gzip"),
+            format!("{INVOKE} --as sqs --gzip"),
+            "--gzip --to events.ndjson".to_owned(),
+        ] {
+            let error = check(&options).unwrap_err();
+            assert!(error.contains("hint: "), "{options}: {error}");
+        }
+        assert_eq!(
+            check(&format!(
+                "{INVOKE} --as function-url --gzip --shape hostile"
+            )),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn targets_that_nothing_can_be_sent_to_are_refused() {
+        for options in [
+            "--to s3://bucket/key",
+            "--to http://",
+            "--start tomorrow",
+            "--seconds 0",
+            "--rate 0",
+        ] {
+            assert!(check(options).is_err(), "{options}");
+        }
+    }
+
+    #[test]
+    fn only_the_invoke_api_is_an_invocation() {
+        let is_invocation = |text: &str| text.parse::<Target>().unwrap().is_invocation();
+        assert!(is_invocation(
+            "http://127.0.0.1:9000/2015-03-31/functions/ingest/invocations"
+        ));
+        assert!(!is_invocation("http://127.0.0.1:9000/lambda-url/ingest"));
+        assert!(!is_invocation("2015-03-31/functions/ingest/invocations"));
+    }
+}
