@@ -1,1 +1,54 @@
-//! See the crate description; filled in next.
+//! Arrow batches into Iceberg tables: parts, data files, snapshots; catalogs and storage.
+//!
+//! ```text
+//! RecordBatch ─▶ split ─▶ Part ─▶ encode ─▶ Parquet bytes ─▶ Storage::put_new ─▶ DataFile
+//!                                                                                  │
+//!                        Catalog::commit ◀─ one snapshot ◀─ ledger ◀─ Receipt ◀────┘
+//! ```
+//!
+//! A [`Lake`] is a [`Catalog`] and a [`Storage`]. Rows are written with [`Lake::write`], which makes nothing
+//! visible, and become visible with [`Lake::commit`], which may be repeated as often as one likes: a token in the
+//! table's ledger says which receipts are in the table already.
+//!
+//! Nothing here reads a clock or a setting: the time and the seed are arguments. Names of new objects hold a random UUID.
+
+mod backoff;
+mod catalog;
+mod commit;
+mod data_file;
+mod encode;
+mod error;
+mod lake;
+mod layout;
+mod ledger;
+mod local;
+mod manifests;
+mod metadata;
+mod name;
+mod part;
+mod partition;
+mod receipt;
+mod schema;
+mod snapshot;
+mod sqlite;
+mod storage;
+mod table;
+mod token;
+
+pub use catalog::{Catalog, CatalogError, CommitError, NewTable, TableState};
+pub use commit::{CommitOptions, CommitReport, ReceiptOutcome};
+pub use data_file::{ColumnFacts, DataFile};
+pub use encode::{EncodedFile, Encoder, WriteOptions, encode};
+pub use error::{Disposition, LakeError};
+pub use lake::{Lake, SchemaChange};
+pub use layout::FileLayout;
+pub use local::LocalStorage;
+pub use name::{InvalidTableName, TableName};
+pub use part::{Part, PartitionKey, split};
+pub use partition::{InvalidPartitionTerm, PartitionTerm};
+pub use receipt::Receipt;
+pub use schema::{ColumnDefinition, TableDefinition};
+pub use sqlite::{DEFAULT_CATALOG_NAME, SqliteCatalog};
+pub use storage::{Listed, Put, Storage, StorageError};
+pub use table::Table;
+pub use token::{BatchId, Token};

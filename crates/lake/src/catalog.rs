@@ -1,0 +1,113 @@
+use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use iceberg::spec::{Schema, TableMetadata, UnboundPartitionSpec};
+use iceberg::{TableRequirement, TableUpdate};
+
+use crate::name::TableName;
+
+/// Who knows which metadata a table has now, and lets one writer at a time change it.
+///
+/// A commit is sent once: retrying is the caller's business, since only it knows what must be looked at first.
+#[async_trait]
+pub trait Catalog: Send + Sync + Debug {
+    /// Returns the table as it is now, or nothing when there is none of that name.
+    async fn load(&self, name: &TableName) -> Result<Option<TableState>, CatalogError>;
+
+    /// Makes a table, and its namespace when absent.
+    ///
+    /// # Errors
+    ///
+    /// [`CatalogError::AlreadyExists`] when there is one of that name.
+    async fn create(&self, name: &TableName, table: NewTable) -> Result<TableState, CatalogError>;
+
+    /// Applies the updates if the requirements hold, all of them or none, and returns the table as it then is.
+    async fn commit(
+        &self,
+        name: &TableName,
+        requirements: Vec<TableRequirement>,
+        updates: Vec<TableUpdate>,
+    ) -> Result<TableState, CommitError>;
+
+    /// Returns the names of all tables, in order.
+    async fn list(&self) -> Result<Vec<TableName>, CatalogError>;
+}
+
+/// A table's metadata and where it is written down.
+#[derive(Debug, Clone)]
+pub struct TableState {
+    /// The metadata.
+    pub metadata: Arc<TableMetadata>,
+    /// The location of its `metadata.json`.
+    pub metadata_location: String,
+}
+
+/// What [`Catalog::create`] makes. Field ids of the schema are 1 to n in column order; the catalog may assign others.
+#[derive(Debug, Clone)]
+pub struct NewTable {
+    /// The columns.
+    pub schema: Schema,
+    /// The partitioning.
+    pub partitioning: UnboundPartitionSpec,
+    /// Table properties.
+    pub properties: HashMap<String, String>,
+}
+
+type Cause = Box<dyn StdError + Send + Sync>;
+
+/// Why a catalog did not answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CatalogError {
+    /// There is a table of that name.
+    #[error("table `{table}` exists already")]
+    AlreadyExists {
+        /// The table.
+        table: TableName,
+    },
+    /// The catalog could not be reached or did not do it.
+    #[error("catalog `{catalog}` cannot {operation}")]
+    Unavailable {
+        /// Which catalog.
+        catalog: String,
+        /// What it was asked to do.
+        operation: &'static str,
+        /// Whether the same call may succeed later.
+        retryable: bool,
+        /// The cause.
+        source: Cause,
+    },
+}
+
+/// Why a commit was not acknowledged.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// Another writer was first; nothing was changed.
+    #[error("another writer changed the table first")]
+    Conflict {
+        /// The requirement that did not hold, or what the catalog said.
+        source: Cause,
+    },
+    /// Nobody knows whether it happened: the table must be loaded and looked at.
+    #[error("the outcome of the commit is unknown")]
+    Unknown {
+        /// The cause.
+        source: Cause,
+    },
+    /// The catalog will never accept this; nothing was changed.
+    #[error("the catalog refuses the commit")]
+    Refused {
+        /// The cause.
+        source: Cause,
+    },
+}
+
+impl CommitError {
+    /// The cause, as a value that can be kept.
+    pub(crate) fn into_cause(self) -> Cause {
+        Box::new(self)
+    }
+}

@@ -1,0 +1,138 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use iceberg::spec::{FormatVersion, PartitionSpec, Schema, TableMetadata, Transform};
+use uuid::Uuid;
+
+use crate::catalog::TableState;
+use crate::error::LakeError;
+use crate::name::TableName;
+use crate::schema::{ColumnDefinition, column_of};
+
+/// A table as it was when it was loaded. It does not change; load again to see what others did.
+#[derive(Debug, Clone)]
+pub struct Table {
+    name: TableName,
+    metadata: Arc<TableMetadata>,
+    metadata_location: String,
+    columns: Arc<Vec<ColumnDefinition>>,
+}
+
+impl Table {
+    /// Returns the table with its columns in Arrow types.
+    ///
+    /// # Errors
+    ///
+    /// [`LakeError::UnsupportedTable`] when a column has no Arrow type.
+    pub(crate) fn new(name: TableName, state: TableState) -> Result<Self, LakeError> {
+        let fields = state.metadata.current_schema().as_struct().fields();
+        let columns = fields
+            .iter()
+            .map(|field| column_of(&name, field))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            name,
+            metadata: state.metadata,
+            metadata_location: state.metadata_location,
+            columns: Arc::new(columns),
+        })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &TableName {
+        &self.name
+    }
+
+    /// Its identity, which a table of the same name made later does not share.
+    pub fn uuid(&self) -> Uuid {
+        self.metadata.uuid()
+    }
+
+    /// The location that its objects lie under, without a slash at the end.
+    pub fn location(&self) -> &str {
+        self.metadata.location().trim_end_matches('/')
+    }
+
+    /// Its columns in order, those of the top level.
+    pub fn columns(&self) -> Vec<ColumnDefinition> {
+        self.columns.as_ref().clone()
+    }
+
+    /// The names of the partition fields of all its specs, each once, in the order of the specs.
+    pub fn partition_names(&self) -> Vec<String> {
+        let mut specs: Vec<_> = self.metadata.partition_specs_iter().collect();
+        specs.sort_by_key(|spec| spec.spec_id());
+        let mut names: Vec<String> = Vec::new();
+        for field in specs.iter().flat_map(|spec| spec.fields()) {
+            if !names.contains(&field.name) {
+                names.push(field.name.clone());
+            }
+        }
+        names
+    }
+
+    /// Its properties.
+    pub fn properties(&self) -> &HashMap<String, String> {
+        self.metadata.properties()
+    }
+
+    /// All that Iceberg knows of it.
+    pub fn metadata(&self) -> &TableMetadata {
+        &self.metadata
+    }
+
+    /// Where its `metadata.json` is.
+    pub fn metadata_location(&self) -> &str {
+        &self.metadata_location
+    }
+
+    /// Its current schema.
+    pub(crate) fn schema(&self) -> &Arc<Schema> {
+        self.metadata.current_schema()
+    }
+
+    /// The spec that new data files follow.
+    pub(crate) fn spec(&self) -> &PartitionSpec {
+        self.metadata.default_partition_spec()
+    }
+
+    /// Says whether rows can be written to the table.
+    ///
+    /// # Errors
+    ///
+    /// [`LakeError::UnsupportedTable`], naming the format version or the partition field.
+    pub fn check_writable(&self) -> Result<(), LakeError> {
+        check_writable(&self.metadata).map_err(|reason| LakeError::UnsupportedTable {
+            table: self.name.clone(),
+            reason,
+        })
+    }
+}
+
+fn check_writable(metadata: &TableMetadata) -> Result<(), String> {
+    if metadata.format_version() != FormatVersion::V2 {
+        return Err(format!(
+            "its format version is {}, not 2",
+            metadata.format_version() as u8
+        ));
+    }
+    let schema = metadata.current_schema();
+    let top_level = schema.as_struct();
+    for field in metadata.default_partition_spec().fields() {
+        if field.transform == Transform::Unknown {
+            return Err(format!(
+                "partition field `{}` has an unknown transform",
+                field.name
+            ));
+        }
+        let source = top_level.field_by_id(field.source_id);
+        let is_column = source.is_some_and(|f| f.field_type.is_primitive());
+        if !is_column && field.transform != Transform::Void {
+            return Err(format!(
+                "partition field `{}` is not made from a column of the top level",
+                field.name
+            ));
+        }
+    }
+    Ok(())
+}
