@@ -88,7 +88,7 @@ impl Rows<'_, '_> {
                 max_event_bytes,
             });
         }
-        if std::str::from_utf8(event.bytes).is_err() {
+        if simdutf8::basic::from_utf8(event.bytes).is_err() {
             return Err(not_an_event(event.bytes));
         }
         let walked = if plan.time_may_be_hidden {
