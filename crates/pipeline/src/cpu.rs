@@ -1,5 +1,7 @@
 //! The threads that flatten: the async threads only wait for them.
 
+use std::sync::Arc;
+
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use tokio::sync::oneshot;
 
@@ -8,7 +10,7 @@ use crate::PipelineError;
 /// A pool of threads for CPU work.
 #[derive(Debug)]
 pub(crate) struct Cpu {
-    pool: ThreadPool,
+    pool: Arc<ThreadPool>,
 }
 
 impl Cpu {
@@ -21,7 +23,14 @@ impl Cpu {
             .panic_handler(|_| {});
         let pool = builder.build();
         let pool = pool.map_err(|source| PipelineError::StartThreads { n_threads, source })?;
-        Ok(Self { pool })
+        Ok(Self {
+            pool: Arc::new(pool),
+        })
+    }
+
+    /// The same threads, for those who split work further.
+    pub(crate) fn pool(&self) -> Arc<ThreadPool> {
+        Arc::clone(&self.pool)
     }
 
     /// How many threads there are.

@@ -34,7 +34,7 @@ pub enum PipelineError {
         /// Its directory.
         warehouse: String,
         /// Why.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Box<lake::LakeError>,
     },
     /// The table is not there, and is not to be created.
     #[error("the table `{table}` does not exist")]
@@ -50,7 +50,7 @@ pub enum PipelineError {
         /// The table.
         table: String,
         /// Why.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Box<lake::LakeError>,
     },
     /// The table's schema cannot take events.
     #[error("the table `{table}` cannot take events")]
@@ -107,10 +107,12 @@ pub enum PipelineError {
         n_records: usize,
     },
     /// A stage failed inside.
-    #[error("flattening {n_events} events failed inside")]
+    #[error("{stage} {n} failed inside")]
     Internal {
-        /// How many events.
-        n_events: usize,
+        /// `reading records` or `flattening events`.
+        stage: &'static str,
+        /// How many.
+        n: usize,
     },
 }
 
@@ -118,6 +120,12 @@ impl PipelineError {
     /// What the failure means for the source of the payload.
     pub fn disposition(&self) -> Disposition {
         match self {
+            Self::OpenWarehouse { source, .. } | Self::Table { source, .. } => {
+                match source.disposition() {
+                    lake::Disposition::Retry => Disposition::Retry,
+                    lake::Disposition::Fatal => Disposition::Fatal,
+                }
+            }
             Self::Quarantine { .. }
             | Self::SchemaContention { .. }
             | Self::NotCommitted { .. }
@@ -130,6 +138,7 @@ impl PipelineError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Settings(error) => error.hint(),
+            Self::OpenWarehouse { source, .. } | Self::Table { source, .. } => source.hint(),
             Self::NoTable { .. } => Some(
                 "create it with `calve table create`, or set `CALVE_TABLE_CREATE=true`".to_owned(),
             ),

@@ -11,6 +11,7 @@ mod error;
 mod events;
 mod frame;
 mod inflate;
+mod open_table;
 mod pipeline;
 pub mod quarantine;
 mod read;
@@ -19,9 +20,14 @@ pub mod settings;
 mod source;
 pub mod telemetry;
 
+// What the command line looks at tables with: it imports no other crate of ours.
+pub use flatten::{Shape, ShapeError};
+pub use lake::{Lake, LakeError, Table, TableDefinition, TableName};
+
 pub use error::{Disposition, PipelineError};
 pub use frame::{Broken, Frames, frame};
 pub use inflate::{InflateError, inflate};
+pub use open_table::table_definition;
 pub use pipeline::{Invocation, Pipeline};
 pub use quarantine::QuarantinedEvent;
 pub use report::{ElapsedMs, Outcome, RecordOutcome, RefusalNote, Report};

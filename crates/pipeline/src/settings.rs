@@ -3,27 +3,18 @@
 //! Nothing here reads the environment: the caller passes it in.
 
 mod byte_size;
+mod check;
+mod error;
+mod load;
 mod reference;
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
-use flatten::{Shape, ShapeError};
+use flatten::Shape;
 use serde::{Deserialize, Serialize};
-use toml::{Table, Value};
 
-use self::reference::{KEYS, Key, Kind};
-pub use self::{byte_size::ByteSize, reference::reference};
-
-/// The variable that names the settings file.
-const CONFIG: &str = "CALVE_CONFIG";
-/// What every variable of ours begins with.
-const PREFIX: &str = "CALVE_";
-/// The settings file that is read when [`CONFIG`] names none and it is there.
-const DEFAULT_FILE: &str = "calve.toml";
+use self::reference::KEYS;
+pub use self::{byte_size::ByteSize, error::SettingsError, reference::reference};
 
 /// All settings. `settings::reference` prints what each means.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -140,75 +131,6 @@ pub struct SettingValue {
     pub source: Source,
 }
 
-/// Settings that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SettingsError {
-    /// A key or variable that is no setting.
-    #[error("`{name}` is not a setting")]
-    Unknown {
-        /// The key or variable.
-        name: String,
-        /// The setting that was probably meant.
-        suggestion: Option<String>,
-    },
-    /// A setting whose value is wrong.
-    #[error("`{name}` cannot be `{value}`")]
-    Value {
-        /// The key (with its file) or the variable.
-        name: String,
-        /// The value as written.
-        value: String,
-        /// What would be right.
-        expected: String,
-    },
-    /// The settings file cannot be read.
-    #[error("cannot read the settings file `{path}`")]
-    ReadFile {
-        /// Its path.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The settings file is not TOML.
-    #[error("the settings file `{path}` is not TOML")]
-    ParseFile {
-        /// Its path.
-        path: PathBuf,
-        /// Why, with line and column.
-        source: Box<toml::de::Error>,
-    },
-    /// The settings file is where this version cannot read.
-    #[error("`CALVE_CONFIG` cannot be `{location}`: settings are read from local files only")]
-    RemoteFile {
-        /// What it names.
-        location: String,
-    },
-}
-
-impl SettingsError {
-    /// What to do about it.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Unknown { suggestion, .. } => {
-                let meant = suggestion.as_ref();
-                Some(meant.map_or_else(
-                    || "see the settings table in the README for every name".to_owned(),
-                    |name| format!("did you mean `{name}`?"),
-                ))
-            }
-            Self::Value { expected, .. } => Some(expected.clone()),
-            Self::ReadFile { .. } => {
-                Some("name a readable file in `CALVE_CONFIG`, or unset it".to_owned())
-            }
-            Self::RemoteFile { .. } => {
-                Some("put `calve.toml` beside the function and name its path".to_owned())
-            }
-            Self::ParseFile { .. } => None,
-        }
-    }
-}
-
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -241,73 +163,11 @@ impl Default for TableSettings {
 }
 
 impl Settings {
-    /// Reads the file that `CALVE_CONFIG` names (or `calve.toml` in the working directory, if it is there), then
-    /// the variables, which win. Variables without `CALVE_` in front are not looked at.
-    pub fn load<K, V>(variables: impl IntoIterator<Item = (K, V)>) -> Result<Self, SettingsError>
-    where
-        K: Into<String>,
-        V: Into<String>,
-    {
-        let ours = variables
-            .into_iter()
-            .map(|(name, value)| (name.into(), value.into()));
-        let ours: BTreeMap<String, String> = ours
-            .filter(|(name, _): &(String, String)| name.starts_with(PREFIX))
-            .collect();
-        let file = match ours.get(CONFIG) {
-            Some(location) if location.contains("://") => {
-                return Err(SettingsError::RemoteFile {
-                    location: location.clone(),
-                });
-            }
-            Some(path) => Some(PathBuf::from(path)),
-            None => Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.is_file()),
-        };
-        let Some(path) = file else {
-            return Self::from_parts(&ours, None);
-        };
-        let text = std::fs::read_to_string(&path);
-        let text = text.map_err(|source| SettingsError::ReadFile {
-            path: path.clone(),
-            source,
-        })?;
-        Self::from_parts(&ours, Some((&path, &text)))
-    }
-
-    /// The settings that these variables and the text of this file give, without looking anywhere else.
-    pub fn from_parts(
-        variables: &BTreeMap<String, String>,
-        file: Option<(&Path, &str)>,
-    ) -> Result<Self, SettingsError> {
-        let mut merged = Table::new();
-        let mut sources = BTreeMap::new();
-        if let Some((path, text)) = file {
-            let parsed: Table = text.parse().map_err(|source| SettingsError::ParseFile {
-                path: path.to_owned(),
-                source: Box::new(source),
-            })?;
-            for (key, value) in leaves(parsed, path)? {
-                let name = format!("{}` in `{}", key.path, path.display());
-                check_alone(key, &value, &name)?;
-                sources.insert(key.path, Source::File(path.to_owned()));
-                insert(&mut merged, key.path, value);
-            }
-        }
-        for (name, text) in variables {
-            if name == CONFIG || !name.starts_with(PREFIX) {
-                continue;
-            }
-            let key = KEYS.iter().find(|key| key.variable() == *name);
-            let key = key.ok_or_else(|| unknown(name, KEYS.iter().map(Key::variable)))?;
-            let value = from_text(key, text).ok_or_else(|| wrong(key, name, text))?;
-            check_alone(key, &value, name)?;
-            sources.insert(key.path, Source::Environment(name.clone()));
-            insert(&mut merged, key.path, value);
-        }
-        // Each value was read by itself above, so all of them together can be read.
-        let mut settings: Self = Value::Table(merged).try_into().unwrap_or_default();
-        settings.sources = sources;
-        Ok(settings)
+    /// The table that events go to.
+    pub fn table_name(&self) -> Result<lake::TableName, SettingsError> {
+        let name = &self.table.name;
+        name.parse()
+            .map_err(|_| check::wrong_value("table.name", "table.name", name))
     }
 
     /// Every setting with its value and where it came from, in the order of the reference table.
@@ -326,202 +186,6 @@ impl Settings {
         });
         values.collect()
     }
-
-    /// Checks what the types cannot: ranges and spellings.
-    fn check(&self) -> Result<(), Wrong> {
-        let wrong = |key, value: String| {
-            Err(Wrong {
-                key,
-                value,
-                expected: None,
-            })
-        };
-        if !(1..=22).contains(&self.zstd_level) {
-            return wrong("zstd_level", self.zstd_level.to_string());
-        }
-        if !(1..=365).contains(&self.receipt_horizon_days) {
-            return wrong(
-                "receipt_horizon_days",
-                self.receipt_horizon_days.to_string(),
-            );
-        }
-        if self.warehouse.as_os_str().is_empty() {
-            return wrong("warehouse", String::new());
-        }
-        for (key, size) in [
-            ("target_file_bytes", self.target_file_bytes),
-            ("row_group_bytes", self.row_group_bytes),
-            (
-                "max_payload_inflated_bytes",
-                self.max_payload_inflated_bytes,
-            ),
-        ] {
-            if size.is_empty() {
-                return wrong(key, size.to_string());
-            }
-        }
-        let prefix = self.quarantine_prefix.split('/');
-        if prefix
-            .clone()
-            .any(|part| part.is_empty() || part == "." || part == "..")
-        {
-            return wrong("quarantine_prefix", self.quarantine_prefix.clone());
-        }
-        match self.table.shape.check() {
-            Err(ShapeError::Value {
-                key,
-                value,
-                expected,
-            }) => {
-                let field = key.strip_prefix("calve.").unwrap_or(key).replace('-', "_");
-                let path = format!("table.shape.{field}");
-                let key = KEYS.iter().find(|key| key.path == path);
-                let key = key.map_or("table.shape.columns", |key| key.path);
-                Err(Wrong {
-                    key,
-                    value,
-                    expected: Some(expected),
-                })
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// A value of the right type that is wrong nevertheless.
-struct Wrong {
-    key: &'static str,
-    value: String,
-    expected: Option<String>,
-}
-
-/// Reads one value as if it were the only one set, so that the error can name it.
-fn check_alone(key: &Key, value: &Value, name: &str) -> Result<(), SettingsError> {
-    let mut alone = Table::new();
-    insert(&mut alone, key.path, value.clone());
-    let settings: Result<Settings, _> = Value::Table(alone).try_into();
-    let settings = settings.map_err(|_| wrong(key, name, &print_toml(value)))?;
-    settings.check().map_err(|wrong| SettingsError::Value {
-        name: name.to_owned(),
-        value: wrong.value,
-        expected: wrong
-            .expected
-            .unwrap_or_else(|| expected_of(wrong.key).to_owned()),
-    })
-}
-
-fn expected_of(path: &str) -> &'static str {
-    KEYS.iter()
-        .find(|key| key.path == path)
-        .map_or("", |key| key.expected)
-}
-
-fn wrong(key: &Key, name: &str, value: &str) -> SettingsError {
-    let (name, value, expected) = (name.to_owned(), value.to_owned(), key.expected.to_owned());
-    SettingsError::Value {
-        name,
-        value,
-        expected,
-    }
-}
-
-/// The values of a file by their keys.
-fn leaves(table: Table, path: &Path) -> Result<Vec<(&'static Key, Value)>, SettingsError> {
-    let mut found = Vec::new();
-    let mut open = vec![(String::new(), table)];
-    while let Some((prefix, table)) = open.pop() {
-        for (name, value) in table {
-            let full = if prefix.is_empty() {
-                name
-            } else {
-                format!("{prefix}.{name}")
-            };
-            let is_section = KEYS.iter().any(|key| {
-                key.path
-                    .strip_prefix(full.as_str())
-                    .is_some_and(|rest| rest.starts_with('.'))
-            });
-            match (KEYS.iter().find(|key| key.path == full), value) {
-                (Some(key), value) => found.push((key, value)),
-                (None, Value::Table(table)) if is_section => open.push((full, table)),
-                (None, value) if is_section => {
-                    return Err(SettingsError::Value {
-                        name: format!("{full}` in `{}", path.display()),
-                        value: print_toml(&value),
-                        expected: format!("write a section `[{full}]`"),
-                    });
-                }
-                (None, _) => {
-                    return Err(unknown(&full, KEYS.iter().map(|key| key.path.to_owned())));
-                }
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// The value that the text of a variable means; `None` when it is not of the kind.
-fn from_text(key: &Key, text: &str) -> Option<Value> {
-    Some(match key.kind {
-        Kind::Text => Value::String(text.to_owned()),
-        Kind::Number => Value::Integer(text.trim().parse().ok()?),
-        Kind::Flag => Value::Boolean(text.trim().parse().ok()?),
-        Kind::List if text.trim_start().starts_with('[') => inline(text)?,
-        Kind::List => Value::Array(split_list(text).into_iter().map(Value::String).collect()),
-        Kind::Map => match serde_json::from_str::<BTreeMap<String, String>>(text) {
-            Ok(map) => Value::Table(
-                map.into_iter()
-                    .map(|(k, v)| (k, Value::String(v)))
-                    .collect(),
-            ),
-            Err(_) => inline(text)?,
-        },
-    })
-}
-
-/// A value in the grammar of TOML.
-fn inline(text: &str) -> Option<Value> {
-    format!("value = {text}")
-        .parse::<Table>()
-        .ok()?
-        .remove("value")
-}
-
-/// Splits at commas outside brackets: `day(event_time), bucket(16, user_id)` has two parts.
-fn split_list(text: &str) -> Vec<String> {
-    let mut parts = vec![String::new()];
-    let mut depth = 0_usize;
-    for scalar in text.chars() {
-        match scalar {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if scalar == ',' && depth == 0 {
-            parts.push(String::new());
-        } else if let Some(last) = parts.last_mut() {
-            last.push(scalar);
-        }
-    }
-    let parts = parts.iter().map(|part| part.trim().to_owned());
-    parts.filter(|part| !part.is_empty()).collect()
-}
-
-/// Puts a value at a path of tables.
-fn insert(table: &mut Table, path: &str, value: Value) {
-    match path.split_once('.') {
-        None => {
-            table.insert(path.to_owned(), value);
-        }
-        Some((section, rest)) => {
-            let section = table
-                .entry(section)
-                .or_insert_with(|| Value::Table(Table::new()));
-            if let Value::Table(section) = section {
-                insert(section, rest, value);
-            }
-        }
-    }
 }
 
 /// A value as a person would write it in a variable.
@@ -533,40 +197,6 @@ fn print(value: &serde_json::Value) -> String {
         serde_json::Value::Object(members) if members.is_empty() => String::new(),
         other => other.to_string(),
     }
-}
-
-fn print_toml(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
-fn unknown(name: &str, known: impl Iterator<Item = String>) -> SettingsError {
-    let nearest = known.map(|known| (distance(name, &known), known)).min();
-    let suggestion = nearest
-        .filter(|&(distance, _)| distance <= 3)
-        .map(|(_, known)| known);
-    SettingsError::Unknown {
-        name: name.to_owned(),
-        suggestion,
-    }
-}
-
-/// How many characters must be added, removed or changed to make one text of the other.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (position, scalar) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = position + 1;
-        for (column, other) in right.iter().enumerate() {
-            let changed = diagonal + usize::from(scalar != *other);
-            diagonal = row[column + 1];
-            row[column + 1] = changed.min(row[column] + 1).min(diagonal + 1);
-        }
-    }
-    row[right.len()]
 }
 
 #[cfg(test)]

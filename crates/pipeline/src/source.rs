@@ -38,7 +38,13 @@ pub struct SourceBatch {
     /// Whether the sender is told of refused events and still has them: then nothing is quarantined when no event
     /// of the payload became a row.
     pub is_answered: bool,
+    /// How long after its arrival, as its records tell it, a payload may already have been delivered once, in
+    /// seconds: 0 where a repeat tells the arrival of the first delivery, or there are no repeats.
+    pub repeat_window_s: u32,
 }
+
+/// Lambda repeats an asynchronous invocation for six hours; senders repeat a request for a day at most.
+const REQUEST_REPEAT_WINDOW_S: u32 = 86_400;
 
 /// What makes two deliveries the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +68,7 @@ impl SourceBatch {
             identity: Identity::Records,
             is_ordered: false,
             is_answered: false,
+            repeat_window_s: 0,
         }
     }
 
@@ -75,6 +82,7 @@ impl SourceBatch {
             identity,
             is_ordered: true,
             is_answered: false,
+            repeat_window_s: 0,
         }
     }
 
@@ -86,6 +94,7 @@ impl SourceBatch {
             identity,
             is_ordered: false,
             is_answered: false,
+            repeat_window_s: REQUEST_REPEAT_WINDOW_S,
         }
     }
 
@@ -99,7 +108,25 @@ impl SourceBatch {
 
     /// A piece of a file: the same path, content and piece are the same batch. `content_sha256` in hex.
     pub fn file(path: &str, content_sha256: &str, piece: u64) -> Self {
-        Self::request("file", format!("{path}\n{content_sha256}\n{piece}"))
+        let identity = format!("{path}\n{content_sha256}\n{piece}");
+        Self {
+            repeat_window_s: u32::MAX,
+            ..Self::request("file", identity)
+        }
+    }
+
+    /// When this payload may have been delivered for the first time, in milliseconds since 1970.
+    pub(crate) fn first_delivery_ms(&self, records: &[Record], now_us: i64) -> i64 {
+        let earliest_us = records
+            .iter()
+            .map(|record| record.arrival_us)
+            .min()
+            .unwrap_or(now_us);
+        let window_ms = i64::from(self.repeat_window_s) * 1_000;
+        earliest_us
+            .min(now_us)
+            .div_euclid(1_000)
+            .saturating_sub(window_ms)
     }
 
     /// The bytes that a token is made of, given the records that were taken. Never those that go back: they come
@@ -168,6 +195,21 @@ mod tests {
         let shard = SourceBatch::shard("kinesis", "stream/shard-1");
         check(&shard, &["1", "2", "3"], &["1", "2"], false);
         check(&shard, &["1", "2", "3"], &["1", "2", "3"], true);
+    }
+
+    #[test]
+    fn the_first_delivery_is_not_after_the_arrival_of_any_record_nor_after_a_repeat_may_come() {
+        let mut records = records(&["a", "b"]);
+        records[0].arrival_us = 5_000_000;
+        records[1].arrival_us = 3_000_000;
+        let queue = SourceBatch::messages("sqs");
+        assert_eq!(queue.first_delivery_ms(&records, 9_000_000), 3_000);
+        assert_eq!(queue.first_delivery_ms(&records, 1_000_000), 1_000);
+        let request = SourceBatch::request("direct", "r");
+        assert_eq!(
+            request.first_delivery_ms(&records, 9_000_000),
+            3_000 - 86_400_000
+        );
     }
 
     #[test]

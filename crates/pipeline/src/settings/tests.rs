@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use super::*;
 
 fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {

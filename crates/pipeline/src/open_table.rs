@@ -1,0 +1,270 @@
+//! The table that events go to, with everything made from its schema and properties once.
+
+use std::collections::BTreeSet;
+
+use flatten::{Column, Flattener, NewColumn, Pointer, Schema, Shape};
+use lake::{
+    ColumnDefinition, Lake, LakeError, PartitionTerm, SchemaChange, Table, TableDefinition,
+    TableName, WriteOptions,
+};
+
+use crate::{
+    PipelineError, Settings,
+    cpu::Cpu,
+    settings::{SettingsError, TableSettings},
+};
+
+/// A column name longer than this many bytes is not given, whoever asks.
+const MAX_NAME_BYTES: usize = 128;
+
+/// A table ready to take events.
+#[derive(Debug)]
+pub(crate) struct OpenTable {
+    pub(crate) table: Table,
+    pub(crate) flattener: Flattener,
+    pub(crate) shape: Shape,
+    pub(crate) write_options: WriteOptions,
+    /// When it was loaded, by the clock of the invocation that loaded it; none at the cold start.
+    pub(crate) loaded_at_us: Option<i64>,
+}
+
+impl OpenTable {
+    /// Loads the table, creating it and adding system columns as needed.
+    pub(crate) async fn open(
+        lake: &Lake,
+        name: &TableName,
+        settings: &Settings,
+        cpu: &Cpu,
+        now_us: Option<i64>,
+    ) -> Result<Self, PipelineError> {
+        let failed = |operation| {
+            move |source: LakeError| PipelineError::Table {
+                operation,
+                table: name.to_string(),
+                source: Box::new(source),
+            }
+        };
+        let loaded = lake.load_table(name).await.map_err(failed("load"))?;
+        let table = match loaded {
+            Some(table) => table,
+            None if settings.table.create => {
+                match lake
+                    .create_table(name, &table_definition(&settings.table)?)
+                    .await
+                {
+                    Ok(table) => table,
+                    // Another writer was faster: theirs is ours.
+                    Err(LakeError::TableExists { .. }) => {
+                        let loaded = lake.load_table(name).await.map_err(failed("load"))?;
+                        loaded.ok_or_else(|| PipelineError::NoTable {
+                            table: name.to_string(),
+                        })?
+                    }
+                    Err(error) => return Err(failed("create")(error)),
+                }
+            }
+            None => {
+                return Err(PipelineError::NoTable {
+                    table: name.to_string(),
+                });
+            }
+        };
+        let missing = missing_system_columns(&table);
+        let table = if missing.is_empty() {
+            table
+        } else {
+            let change = lake
+                .add_columns(&table, &missing)
+                .await
+                .map_err(failed("add columns to"))?;
+            match change {
+                SchemaChange::Added(table) | SchemaChange::Raced(table) => table,
+            }
+        };
+        Self::new(table, settings, cpu, now_us)
+    }
+
+    /// Prepares a loaded table.
+    pub(crate) fn new(
+        table: Table,
+        settings: &Settings,
+        cpu: &Cpu,
+        now_us: Option<i64>,
+    ) -> Result<Self, PipelineError> {
+        let name = || table.name().to_string();
+        let shape =
+            Shape::from_properties(table.properties()).map_err(|source| PipelineError::Shape {
+                table: name(),
+                source,
+            })?;
+        let schema = Schema {
+            columns: columns(&table),
+            reserved: table.partition_names(),
+        };
+        let write_options = write_options(&schema.columns, &shape, settings, cpu);
+        let flattener =
+            Flattener::new(schema, shape.clone()).map_err(|source| PipelineError::Schema {
+                table: name(),
+                source,
+            })?;
+        Ok(Self {
+            table,
+            flattener,
+            shape,
+            write_options,
+            loaded_at_us: now_us,
+        })
+    }
+}
+
+/// What a table is created as: system columns, declared columns, partitioning, and the shape in its properties.
+///
+/// # Errors
+///
+/// When a partition term cannot be read.
+pub fn table_definition(settings: &TableSettings) -> Result<TableDefinition, SettingsError> {
+    let terms = settings.partitioning.iter().map(|text| {
+        text.parse::<PartitionTerm>()
+            .map_err(|error| SettingsError::Value {
+                name: "table.partitioning".to_owned(),
+                value: text.clone(),
+                expected: error.to_string(),
+            })
+    });
+    let partitioning: Vec<PartitionTerm> = terms.collect::<Result<_, _>>()?;
+    let reserved: Vec<String> = partitioning.iter().map(PartitionTerm::field_name).collect();
+    let mut columns: Vec<ColumnDefinition> = Schema::of_system_columns()
+        .columns
+        .into_iter()
+        .map(definition)
+        .collect();
+    let mut names: BTreeSet<String> = columns.iter().map(|column| column.name.clone()).collect();
+    for (text, declared) in &settings.shape.columns {
+        let (Some(pointer), Some(data_type)) = (Pointer::parse(text), declared.data_type()) else {
+            continue;
+        };
+        let name = pointer.column_name(&reserved);
+        // Of two paths that meet in one name the first has it, as when events bring them.
+        if name.len() <= MAX_NAME_BYTES && names.insert(name.clone()) {
+            columns.push(ColumnDefinition {
+                name,
+                doc: Some(text.clone()),
+                data_type,
+                required: false,
+            });
+        }
+    }
+    Ok(TableDefinition {
+        columns,
+        partitioning,
+        properties: settings.shape.to_properties(),
+    })
+}
+
+/// The columns to add before the rows of a batch can be written.
+pub(crate) fn new_columns(columns: &[NewColumn]) -> Vec<ColumnDefinition> {
+    let definition = |column: &NewColumn| ColumnDefinition {
+        name: column.name.clone(),
+        doc: Some(column.pointer.clone()),
+        data_type: column.data_type.clone(),
+        required: false,
+    };
+    columns.iter().map(definition).collect()
+}
+
+/// The system columns that a table of another tool lacks. They are optional: its rows have no values for them.
+fn missing_system_columns(table: &Table) -> Vec<ColumnDefinition> {
+    let there = columns(table);
+    let is_missing = |column: &Column| {
+        !there
+            .iter()
+            .any(|other| other.name.eq_ignore_ascii_case(&column.name))
+    };
+    let missing = Schema::of_system_columns()
+        .columns
+        .into_iter()
+        .filter(is_missing);
+    missing
+        .map(|column| ColumnDefinition {
+            required: false,
+            ..definition(column)
+        })
+        .collect()
+}
+
+fn definition(column: Column) -> ColumnDefinition {
+    let Column {
+        name,
+        doc,
+        data_type,
+        required,
+    } = column;
+    ColumnDefinition {
+        name,
+        doc,
+        data_type,
+        required,
+    }
+}
+
+fn columns(table: &Table) -> Vec<Column> {
+    let column = |column: ColumnDefinition| {
+        let ColumnDefinition {
+            name,
+            doc,
+            data_type,
+            required,
+        } = column;
+        Column {
+            name,
+            doc,
+            data_type,
+            required,
+        }
+    };
+    table.columns().into_iter().map(column).collect()
+}
+
+/// How data files are written: sizes by the settings, bloom filter and bounds by what the shape calls id and type.
+fn write_options(
+    columns: &[Column],
+    shape: &Shape,
+    settings: &Settings,
+    cpu: &Cpu,
+) -> WriteOptions {
+    let id = column_of(columns, &shape.event_id);
+    let kind = column_of(columns, &shape.event_type);
+    let first = [
+        Some(flatten::system::EVENT_TIME.to_owned()),
+        id.clone(),
+        kind,
+    ];
+    WriteOptions {
+        target_file_bytes: settings.target_file_bytes.bytes(),
+        row_group_bytes: settings.row_group_bytes.bytes(),
+        zstd_level: settings.zstd_level,
+        bloom_column: id,
+        bounded_columns: first.into_iter().flatten().collect(),
+        threads: Some(cpu.pool()),
+        ..WriteOptions::default()
+    }
+}
+
+/// The column of the first pointer that has one.
+fn column_of(columns: &[Column], pointers: &[String]) -> Option<String> {
+    let owner = |pointer: &String| {
+        let by_doc = columns
+            .iter()
+            .find(|column| column.doc.as_ref() == Some(pointer));
+        let by_name = || {
+            columns
+                .iter()
+                .find(|column| column.doc.is_none() && pointer[1..] == column.name)
+        };
+        by_doc.or_else(by_name)
+    };
+    pointers
+        .iter()
+        .find_map(owner)
+        .map(|column| column.name.clone())
+}
