@@ -92,27 +92,21 @@ fn isolate(
     };
     let mut places: Vec<Place> = (0..payload.records.len()).flat_map(places_of).collect();
     let mut refused: Vec<Refused> = Vec::new();
-    let flattened = match attempt(&places) {
-        Some(flattened) => flattened,
-        None => {
-            let fails = |&record: &usize| attempt(&places_of(record).collect::<Vec<_>>()).is_none();
-            let failing: Vec<usize> = (0..payload.records.len()).filter(fails).collect();
-            if failing.is_empty() {
-                return None;
-            }
-            let failing_places = failing.iter().flat_map(|&record| places_of(record));
-            refused.extend(failing_places.map(|place| {
-                refusal(
-                    contents,
-                    place,
-                    "internal",
-                    "this record made the flattener fail".to_owned(),
-                )
-            }));
-            places.retain(|place| !failing.contains(&place.record));
-            attempt(&places)?
+    let mut flattened = attempt(&places);
+    if flattened.is_none() {
+        let fails = |&record: &usize| attempt(&places_of(record).collect::<Vec<_>>()).is_none();
+        let failing: Vec<usize> = (0..payload.records.len()).filter(fails).collect();
+        if failing.is_empty() {
+            return None;
         }
-    };
+        for place in failing.iter().flat_map(|&record| places_of(record)) {
+            let reason = "this record made the flattener fail".to_owned();
+            refused.push(refusal(contents, place, "internal", reason));
+        }
+        places.retain(|place| !failing.contains(&place.record));
+        flattened = attempt(&places);
+    }
+    let flattened = flattened?;
     for event in &flattened.refused {
         let reason = &event.reason;
         refused.push(refusal(

@@ -301,7 +301,7 @@ mod tests {
             let frames = frame(body.as_bytes());
             let mut position = 0;
             let end = frames.broken.as_ref().map_or(body.len(), |broken| broken.offset);
-            for range in frames.events.iter().cloned().chain([end..end]) {
+            for range in frames.events.iter().cloned().chain(std::iter::once(end..end)) {
                 prop_assert!(position <= range.start && range.start <= range.end);
                 let between = &body[position..range.start];
                 prop_assert!(between.chars().all(|c| "[], \n".contains(c)), "{between:?} is in no piece");

@@ -86,6 +86,7 @@ impl Pipeline {
             settings,
             lake,
             name,
+            root,
             cpu,
             open: Mutex::new(Arc::new(open)),
         })
@@ -170,7 +171,7 @@ impl Pipeline {
 
             report.n_new_columns += landing.flattened.new_columns.len() as u64;
 
-            let token = self.token(&open, &payload, &contents);
+            let token = token_of(&open, &payload, &contents);
             let batch = BatchId {
                 token,
                 attempt: invocation.seed.wrapping_add(u64::from(round)),
@@ -181,13 +182,12 @@ impl Pipeline {
 
             let clock = Instant::now();
             let is_kept = landing.flattened.n_rows() > 0 || !payload.source.is_answered;
-            report.quarantine = match is_kept {
-                true => {
-                    self.quarantine(&open, &payload, &contents, &landing.refused, &batch)
-                        .await?
-                }
-                false => None,
-            };
+            if is_kept {
+                let refused = &landing.refused;
+                report.quarantine = self
+                    .quarantine(&open, &payload, &contents, refused, &batch)
+                    .await?;
+            }
             report.elapsed_ms.quarantine += ms_since(clock);
 
             let clock = Instant::now();
@@ -303,16 +303,6 @@ impl Pipeline {
                 None
             }
         })
-    }
-
-    fn token(&self, open: &OpenTable, payload: &Payload, contents: &[Content]) -> Token {
-        let taken = payload
-            .records
-            .iter()
-            .zip(contents)
-            .filter(|(_, content)| content.is_taken());
-        let identity = payload.source.identity_of(taken.map(|(record, _)| record));
-        Token::new(open.table.uuid(), payload.source.kind, &identity)
     }
 
     async fn write(
@@ -531,6 +521,19 @@ fn outcomes(
         outcome,
     });
     all.collect()
+}
+
+/// What names the records taken, whenever they are delivered.
+fn token_of(open: &OpenTable, payload: &Payload, contents: &[Content]) -> Token {
+    let all = payload.records.iter().zip(contents);
+    let taken = all
+        .filter(|(_, content)| content.is_taken())
+        .map(|(record, _)| record);
+    Token::new(
+        open.table.uuid(),
+        payload.source.kind,
+        &payload.source.identity_of(taken),
+    )
 }
 
 /// Events, unreadable records and broken rests in one record.

@@ -120,12 +120,8 @@ pub(crate) fn path(
     let day = rfc3339(arrival_us);
     let day = day.get(..10).unwrap_or("0001-01-01");
     let hash = Sha256::digest(object);
-    let hash: String = hash
-        .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("{prefix}/{table}/{day}/{token}-{hash}.ndjson.zst")
+    let hash = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]);
+    format!("{prefix}/{table}/{day}/{token}-{hash:08x}.ndjson.zst")
 }
 
 /// Reads a quarantine object back.

@@ -54,6 +54,11 @@ impl Context {
             pipeline: Pipeline::open(settings).await?,
         })
     }
+
+    /// The pipeline that every invocation runs through.
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
 }
 
 /// Answers one invocation of any trigger. One bad record never fails its neighbours.
@@ -106,9 +111,9 @@ fn tell(context: &Context, report: &Report, request_id: &str, now_us: i64) {
 
 /// The deadline that Lambda gives in wall-clock milliseconds, as a point of the clock that waits use.
 fn deadline_of(deadline_ms: u64, now_us: i64) -> Option<Instant> {
-    let now_ms = u64::try_from(now_us.div_euclid(1_000)).ok()?;
+    let wall_ms = u64::try_from(now_us.div_euclid(1_000)).ok()?;
     let left_ms = deadline_ms
-        .checked_sub(now_ms)
+        .checked_sub(wall_ms)
         .filter(|_| deadline_ms > 0)?;
     Instant::now().checked_add(Duration::from_millis(left_ms))
 }

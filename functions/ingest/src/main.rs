@@ -51,7 +51,7 @@ fn refuse(error: &PipelineError) -> ExitCode {
         telemetry::error_chain(error)
     );
     if let Some(hint) = error.hint() {
-        text.push_str(&format!("\nhint: {hint}\n"));
+        text.extend(["\nhint: ", &hint, "\n"]);
     }
     // There is nowhere else to say that this could not be said.
     let _ = std::io::stderr().write_all(text.as_bytes());

@@ -106,7 +106,9 @@ pub(crate) fn read(
 /// The kind of trigger. What looks like none of them is a direct invoke, and so an event or several.
 fn kind_of(body: &str) -> Kind {
     // An array would be read as the fields of an envelope in their order.
-    let envelope = body.starts_with('{').then(|| serde_json::from_str::<Envelope<'_>>(body));
+    let envelope = body
+        .starts_with('{')
+        .then(|| serde_json::from_str::<Envelope<'_>>(body));
     let Some(Ok(envelope)) = envelope else {
         return Kind::Direct;
     };

@@ -11,7 +11,7 @@ use crate::answer::{Reply, http};
 /// What all of them say.
 pub(super) struct Request {
     method: String,
-    request_id: Option<String>,
+    id: Option<String>,
     arrival_ms: i64,
     idempotency_key: Option<String>,
     body: Option<String>,
@@ -30,7 +30,7 @@ impl Request {
         Self {
             idempotency_key: key.map(str::to_owned),
             method: request.http_method.to_string(),
-            request_id: request.request_context.request_id,
+            id: request.request_context.request_id,
             arrival_ms: request.request_context.request_time_epoch,
             body: request.body,
             is_base64: request.is_base64_encoded,
@@ -45,7 +45,7 @@ impl Request {
         Self {
             idempotency_key: key.map(str::to_owned),
             method: request.request_context.http.method.to_string(),
-            request_id: request.request_context.request_id,
+            id: request.request_context.request_id,
             arrival_ms: request.request_context.time_epoch,
             body: request.body,
             is_base64: request.is_base64_encoded,
@@ -54,9 +54,7 @@ impl Request {
 }
 
 pub(super) fn read(request: Request, invocation_id: &str, now_us: i64) -> Delivery {
-    let request_id = request
-        .request_id
-        .unwrap_or_else(|| invocation_id.to_owned());
+    let request_id = request.id.unwrap_or_else(|| invocation_id.to_owned());
     if !matches!(request.method.as_str(), "POST" | "PUT") {
         let message = "send events with POST";
         let body = json!({ "request_id": request_id, "message": message });
@@ -77,7 +75,10 @@ pub(super) fn read(request: Request, invocation_id: &str, now_us: i64) -> Delive
         body: Bytes::from(request.body.unwrap_or_default()),
         is_base64: request.is_base64,
     };
-    let source = SourceBatch::answered("http", identity);
+    let mut source = SourceBatch::answered("http", identity);
+    if request.idempotency_key.is_none() {
+        source.repeat_window_s = 0;
+    }
     Delivery::Payload(
         Payload {
             records: vec![record],

@@ -25,10 +25,11 @@ struct Notification<'a> {
 
 pub(super) fn read(event: SqsEvent, now_us: i64) -> Result<Delivery, Failure> {
     let is_ordered = event.records.iter().any(|message| {
-        message
-            .event_source_arn
-            .as_deref()
-            .is_some_and(|queue| queue.ends_with(".fifo"))
+        message.event_source_arn.as_deref().is_some_and(|queue| {
+            queue
+                .rsplit_once('.')
+                .is_some_and(|(_, kind)| kind == "fifo")
+        })
     });
     let mut records = Vec::with_capacity(event.records.len());
     for message in event.records {
@@ -37,12 +38,12 @@ pub(super) fn read(event: SqsEvent, now_us: i64) -> Result<Delivery, Failure> {
             kind: "UnreadableEnvelope",
             message: "an SQS message has no `messageId`".to_owned(),
         })?;
-        let sent_ms = message.attributes.get("SentTimestamp");
-        let sent_us = sent_ms.and_then(|ms| ms.parse::<i64>().ok()?.checked_mul(1_000));
+        let sent = message.attributes.get("SentTimestamp");
+        let arrival_us = sent.and_then(|ms| ms.parse::<i64>().ok()?.checked_mul(1_000));
         records.push(Record {
             delivery_id: id.clone(),
             source_id: id,
-            arrival_us: sent_us.unwrap_or(now_us),
+            arrival_us: arrival_us.unwrap_or(now_us),
             body: Bytes::from(unwrapped(message.body.unwrap_or_default())),
             is_base64: false,
         });

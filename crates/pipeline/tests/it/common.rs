@@ -11,21 +11,20 @@ use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use pipeline::{Invocation, Payload, Pipeline, QuarantinedEvent, Record, Settings, SourceBatch};
 
-pub const NOW_US: i64 = 1_763_640_000_000_000;
+pub(crate) const NOW_US: i64 = 1_763_640_000_000_000;
 
-pub fn settings(warehouse: &Path) -> Settings {
-    Settings {
-        warehouse: warehouse.to_owned(),
-        threads: 2,
-        ..Settings::default()
-    }
+pub(crate) fn settings(warehouse: &Path) -> Settings {
+    let mut settings = Settings::default();
+    warehouse.clone_into(&mut settings.warehouse);
+    settings.threads = 2;
+    settings
 }
 
-pub async fn open(warehouse: &Path) -> Pipeline {
+pub(crate) async fn open(warehouse: &Path) -> Pipeline {
     Pipeline::open(settings(warehouse)).await.unwrap()
 }
 
-pub fn invocation(seed: u64) -> Invocation {
+pub(crate) fn invocation(seed: u64) -> Invocation {
     Invocation {
         now_us: NOW_US,
         deadline: None,
@@ -34,7 +33,7 @@ pub fn invocation(seed: u64) -> Invocation {
 }
 
 /// A queue's payload; the messages are named `<name>-0`, `<name>-1`…
-pub fn messages(name: &str, bodies: impl IntoIterator<Item = impl Into<Bytes>>) -> Payload {
+pub(crate) fn messages(name: &str, bodies: impl IntoIterator<Item = impl Into<Bytes>>) -> Payload {
     let record = |(position, body): (usize, Bytes)| {
         let id = format!("{name}-{position}");
         Record {
@@ -58,10 +57,10 @@ pub fn messages(name: &str, bodies: impl IntoIterator<Item = impl Into<Bytes>>) 
 }
 
 /// An event's place: record and number in it.
-pub type Place = (String, i64);
+pub(crate) type Place = (String, i64);
 
 /// The places of all rows in the data files of the directory, in the order of the places.
-pub fn rows(warehouse: &Path) -> Vec<Place> {
+pub(crate) fn rows(warehouse: &Path) -> Vec<Place> {
     let mut places = Vec::new();
     for path in files(warehouse, "parquet") {
         let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
@@ -82,14 +81,14 @@ pub fn rows(warehouse: &Path) -> Vec<Place> {
 }
 
 /// Everything in the quarantine of the directory.
-pub fn quarantined(warehouse: &Path) -> Vec<QuarantinedEvent> {
+pub(crate) fn quarantined(warehouse: &Path) -> Vec<QuarantinedEvent> {
     let objects = files(warehouse, "zst").into_iter();
     let read = |path| pipeline::quarantine::read(&std::fs::read(path).unwrap()).unwrap();
     objects.flat_map(read).collect()
 }
 
 /// The files below a directory with this extension, in the order of their names.
-pub fn files(directory: &Path, extension: &str) -> Vec<PathBuf> {
+pub(crate) fn files(directory: &Path, extension: &str) -> Vec<PathBuf> {
     let mut found = BTreeSet::new();
     let mut open = vec![directory.to_owned()];
     while let Some(directory) = open.pop() {
@@ -106,7 +105,7 @@ pub fn files(directory: &Path, extension: &str) -> Vec<PathBuf> {
 }
 
 /// How many rows the table has, as its current snapshot says.
-pub async fn n_committed(pipeline: &Pipeline) -> u64 {
+pub(crate) async fn n_committed(pipeline: &Pipeline) -> u64 {
     let table = pipeline
         .lake()
         .load_table(pipeline.table_name())

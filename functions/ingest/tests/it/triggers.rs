@@ -1,8 +1,6 @@
 //! Every trigger, by the payloads that AWS documents: what lands, and what the trigger is told.
 
-mod common;
-
-use common::{Function, body_of, fixture, row};
+use crate::common::{Function, NOW, body_of, fixture, row};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -23,16 +21,27 @@ async fn sqs_messages_land_and_only_what_must_come_again_is_named() {
     );
     assert_eq!(
         function.quarantined(),
-        ["2e1424d4-f796-459a-8184-9c92662be6da: not an event", &format!("{third}: {{oops")]
+        [
+            "2e1424d4-f796-459a-8184-9c92662be6da: not an event",
+            &format!("{third}: {{oops")
+        ]
     );
 }
 
 #[tokio::test]
 async fn an_sns_envelope_in_an_sqs_message_is_unwrapped() {
     let function = Function::start().await;
-    function.invoke("r1", &fixture("sns_in_sqs.json")).await.unwrap();
+    function
+        .invoke("r1", &fixture("sns_in_sqs.json"))
+        .await
+        .unwrap();
     let message = "059f36b4-87a3-44ab-83d2-661975830a7d";
-    let expected = row(message, 0, "2025-11-20T10:00:00Z", "/event_time rfc3339/0/Z");
+    let expected = row(
+        message,
+        0,
+        "2025-11-20T10:00:00Z",
+        "/event_time rfc3339/0/Z",
+    );
     assert_eq!(function.rows(), [expected]);
 }
 
@@ -42,14 +51,22 @@ async fn a_message_of_sns_lands() {
     let answer = function.invoke("r1", &fixture("sns.json")).await.unwrap();
     assert_eq!(answer["n_rows"], 1);
     let message = "95df01b4-ee98-5cb9-9903-4c221d41eb5e";
-    let expected = row(message, 0, "2025-11-20T10:00:00Z", "/event_time rfc3339/0/Z");
+    let expected = row(
+        message,
+        0,
+        "2025-11-20T10:00:00Z",
+        "/event_time rfc3339/0/Z",
+    );
     assert_eq!(function.rows(), [expected]);
 }
 
 #[tokio::test]
 async fn kinesis_records_land_under_stream_shard_and_sequence() {
     let function = Function::start().await;
-    let answer = function.invoke("r1", &fixture("kinesis.json")).await.unwrap();
+    let answer = function
+        .invoke("r1", &fixture("kinesis.json"))
+        .await
+        .unwrap();
 
     assert_eq!(answer, json!({ "batchItemFailures": [] }));
     let of = |sequence: &str| format!("lambda-stream/shardId-000000000006/{sequence}");
@@ -70,16 +87,30 @@ async fn kinesis_records_land_under_stream_shard_and_sequence() {
 #[tokio::test]
 async fn kinesis_stops_at_the_first_record_that_must_come_again() {
     let function = Function::start_with(&[("CALVE_MAX_PAYLOAD_INFLATED_BYTES", "150")]).await;
-    let answer = function.invoke("r1", &fixture("kinesis.json")).await.unwrap();
+    let answer = function
+        .invoke("r1", &fixture("kinesis.json"))
+        .await
+        .unwrap();
     let first = "49590338271490256608559692538361571095921575989136588898";
     let second = "49590338271490256608559692540925702759324208523137515618";
     // The second inflates beyond the cap by itself, so it is quarantined; nothing has to come again.
     assert_eq!(answer, json!({ "batchItemFailures": [] }));
-    assert!(function.rows()[0]["_source_id"].as_str().unwrap().ends_with(first));
+    assert!(
+        function.rows()[0]["_source_id"]
+            .as_str()
+            .unwrap()
+            .ends_with(first)
+    );
 
     let function = Function::start_with(&[("CALVE_MAX_PAYLOAD_INFLATED_BYTES", "200")]).await;
-    let answer = function.invoke("r1", &fixture("kinesis.json")).await.unwrap();
-    assert_eq!(answer, json!({ "batchItemFailures": [{ "itemIdentifier": second }] }));
+    let answer = function
+        .invoke("r1", &fixture("kinesis.json"))
+        .await
+        .unwrap();
+    assert_eq!(
+        answer,
+        json!({ "batchItemFailures": [{ "itemIdentifier": second }] })
+    );
     assert_eq!(function.rows().len(), 1);
     assert!(function.quarantined().is_empty());
 }
@@ -87,10 +118,16 @@ async fn kinesis_stops_at_the_first_record_that_must_come_again() {
 #[tokio::test]
 async fn an_event_of_eventbridge_is_the_whole_envelope() {
     let function = Function::start().await;
-    let answer = function.invoke("r1", &fixture("eventbridge.json")).await.unwrap();
+    let answer = function
+        .invoke("r1", &fixture("eventbridge.json"))
+        .await
+        .unwrap();
     assert_eq!(answer["n_rows"], 1);
     let id = "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa";
-    assert_eq!(function.rows(), [row(id, 0, "2025-11-20T10:00:00Z", "/time rfc3339/0/Z")]);
+    assert_eq!(
+        function.rows(),
+        [row(id, 0, "2025-11-20T10:00:00Z", "/time rfc3339/0/Z")]
+    );
     assert_eq!(function.column("detail_order_id"), [json!("o-1")]);
     assert_eq!(function.column("source"), [json!("com.example.shop")]);
 }
@@ -98,16 +135,27 @@ async fn an_event_of_eventbridge_is_the_whole_envelope() {
 #[tokio::test]
 async fn api_gateway_v1_v2_and_function_urls_are_answered_with_counts() {
     for (name, id, n_rows) in [
-        ("api_gateway_v1.json", "66da07c1-2ab8-4f1a-9a1e-000000000001", 2),
+        (
+            "api_gateway_v1.json",
+            "66da07c1-2ab8-4f1a-9a1e-000000000001",
+            2,
+        ),
         ("api_gateway_v2.json", "JKJaXmPLvHcESHA=", 2),
-        ("function_url.json", "e1506fd5-9e7b-434f-bd42-4f8fa224b599", 3),
+        (
+            "function_url.json",
+            "e1506fd5-9e7b-434f-bd42-4f8fa224b599",
+            3,
+        ),
     ] {
         let function = Function::start().await;
         let answer = function.invoke("r1", &fixture(name)).await.unwrap();
         assert_eq!(answer["statusCode"], 200, "{name}: {answer}");
         assert_eq!(answer["headers"]["content-type"], "application/json");
         let body = body_of(&answer);
-        assert_eq!((&body["n_rows"], &body["n_refused"]), (&json!(n_rows), &json!(0)));
+        assert_eq!(
+            (&body["n_rows"], &body["n_refused"]),
+            (&json!(n_rows), &json!(0))
+        );
         assert_eq!(body["request_id"], id);
         assert_eq!(function.rows().len(), n_rows);
         assert_eq!(function.rows()[0]["_source_id"], id);
@@ -121,10 +169,16 @@ async fn an_idempotency_key_makes_a_second_request_the_same() {
     let first = body_of(&function.invoke("r1", &request).await.unwrap());
     request["requestContext"]["requestId"] = "another".into();
     let second = body_of(&function.invoke("r2", &request).await.unwrap());
-    assert_eq!((&first["is_repeat"], &second["is_repeat"]), (&json!(false), &json!(true)));
+    assert_eq!(
+        (&first["is_repeat"], &second["is_repeat"]),
+        (&json!(false), &json!(true))
+    );
     assert_eq!(function.n_committed().await, 2);
 
-    request["headers"].as_object_mut().unwrap().remove("idempotency-key");
+    request["headers"]
+        .as_object_mut()
+        .unwrap()
+        .remove("idempotency-key");
     let third = body_of(&function.invoke("r3", &request).await.unwrap());
     assert_eq!(third["is_repeat"], false);
     assert_eq!(function.n_committed().await, 4);
@@ -136,7 +190,10 @@ async fn a_body_without_any_event_is_answered_with_reason_and_offset_and_kept_no
     let ask = async |text: &str| {
         let mut request = fixture("api_gateway_v2.json");
         request["body"] = text.into();
-        request["headers"].as_object_mut().unwrap().remove("idempotency-key");
+        request["headers"]
+            .as_object_mut()
+            .unwrap()
+            .remove("idempotency-key");
         let answer = function.invoke("r1", &request).await.unwrap();
         (answer["statusCode"].as_u64().unwrap(), body_of(&answer))
     };
@@ -146,19 +203,30 @@ async fn a_body_without_any_event_is_answered_with_reason_and_offset_and_kept_no
     assert_eq!(body["refusals"][1]["kind"], "not_json");
     assert_eq!(ask("").await.0, 400);
     assert_eq!(ask("[]").await.0, 400);
-    assert_eq!(ask(&format!("{{\"a\":\"{}\"}}", "x".repeat(1 << 20))).await.0, 413);
+    assert_eq!(
+        ask(&format!("{{\"a\":\"{}\"}}", "x".repeat(1 << 20)))
+            .await
+            .0,
+        413
+    );
     assert!(function.quarantined().is_empty());
     assert_eq!(function.n_committed().await, 0);
 
     let (status, body) = ask("{\"a\":1}\noops").await;
-    assert_eq!((status, &body["n_rows"], &body["n_quarantined"]), (200, &json!(1), &json!(1)));
+    assert_eq!(
+        (status, &body["n_rows"], &body["n_quarantined"]),
+        (200, &json!(1), &json!(1))
+    );
     assert_eq!(function.quarantined().len(), 1);
 }
 
 #[tokio::test]
 async fn a_body_that_inflates_beyond_the_cap_is_too_large() {
     let function = Function::start_with(&[("CALVE_MAX_PAYLOAD_INFLATED_BYTES", "100")]).await;
-    let answer = function.invoke("r1", &fixture("function_url.json")).await.unwrap();
+    let answer = function
+        .invoke("r1", &fixture("function_url.json"))
+        .await
+        .unwrap();
     assert_eq!(answer["statusCode"], 413);
 }
 
@@ -168,7 +236,10 @@ async fn a_request_without_events_in_it_is_told_how_to_send_them() {
     let mut request = fixture("api_gateway_v2.json");
     request["requestContext"]["http"]["method"] = "GET".into();
     let answer = function.invoke("r1", &request).await.unwrap();
-    assert_eq!((&answer["statusCode"], &answer["headers"]["allow"]), (&json!(405), &json!("POST, PUT")));
+    assert_eq!(
+        (&answer["statusCode"], &answer["headers"]["allow"]),
+        (&json!(405), &json!("POST, PUT"))
+    );
 }
 
 #[tokio::test]
@@ -180,10 +251,13 @@ async fn a_direct_invoke_takes_an_event_an_array_or_ndjson() {
     ] {
         let function = Function::start().await;
         let answer = function.invoke("r1", &payload).await.unwrap();
-        assert_eq!((&answer["n_rows"], &answer["source"]), (&json!(n_rows), &json!("direct")));
+        assert_eq!(
+            (&answer["n_rows"], &answer["source"]),
+            (&json!(n_rows), &json!("direct"))
+        );
         let rows = function.rows();
         assert_eq!(rows.len(), n_rows);
-        assert_eq!(rows[0], row("r1", 0, common::NOW, "arrival"));
+        assert_eq!(rows[0], row("r1", 0, NOW, "arrival"));
     }
 }
 
@@ -191,7 +265,10 @@ async fn a_direct_invoke_takes_an_event_an_array_or_ndjson() {
 async fn a_direct_invoke_of_no_event_is_quarantined_and_told() {
     let function = Function::start().await;
     let answer = function.invoke("r1", &json!(7)).await.unwrap();
-    assert_eq!((&answer["n_rows"], &answer["n_quarantined"]), (&json!(0), &json!(1)));
+    assert_eq!(
+        (&answer["n_rows"], &answer["n_quarantined"]),
+        (&json!(0), &json!(1))
+    );
     assert_eq!(answer["refusals"][0]["kind"], "not_an_object");
     assert_eq!(function.quarantined(), ["r1: 7"]);
 }
@@ -199,8 +276,14 @@ async fn a_direct_invoke_of_no_event_is_quarantined_and_told() {
 #[tokio::test]
 async fn a_notification_of_s3_is_refused_with_a_clean_message() {
     let function = Function::start().await;
-    let failure = function.invoke("r1", &fixture("s3.json")).await.unwrap_err();
-    assert_eq!(failure.message, "S3 notifications are not supported by this version");
+    let failure = function
+        .invoke("r1", &fixture("s3.json"))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        failure.message,
+        "S3 notifications are not supported by this version"
+    );
 }
 
 #[tokio::test]
@@ -234,23 +317,47 @@ async fn a_warehouse_that_cannot_be_written_gives_every_message_back() {
         .collect();
     assert_eq!(ids, sent);
 
-    let answer = function.invoke("r2", &fixture("kinesis.json")).await.unwrap();
+    let answer = function
+        .invoke("r2", &fixture("kinesis.json"))
+        .await
+        .unwrap();
     let first = &fixture("kinesis.json")["Records"][0]["kinesis"]["sequenceNumber"];
-    assert_eq!(answer, json!({ "batchItemFailures": [{ "itemIdentifier": first }] }));
+    assert_eq!(
+        answer,
+        json!({ "batchItemFailures": [{ "itemIdentifier": first }] })
+    );
 
-    let answer = function.invoke("r3", &fixture("api_gateway_v1.json")).await.unwrap();
-    assert!(matches!(answer["statusCode"].as_u64(), Some(500 | 503)), "{answer}");
+    let answer = function
+        .invoke("r3", &fixture("api_gateway_v1.json"))
+        .await
+        .unwrap();
+    assert!(
+        matches!(answer["statusCode"].as_u64(), Some(500 | 503)),
+        "{answer}"
+    );
     assert!(!answer.to_string().contains(function.path()), "{answer}");
 
-    let failure = function.invoke("r4", &json!({ "user": 1 })).await.unwrap_err();
+    let failure = function
+        .invoke("r4", &json!({ "user": 1 }))
+        .await
+        .unwrap_err();
     assert!(failure.message.contains(function.path()), "{failure}");
 }
 
 #[tokio::test]
 async fn no_time_left_is_a_503_with_retry_after() {
     let function = Function::start().await;
-    let answer = function.invoke_late("r1", &fixture("api_gateway_v1.json")).await.unwrap();
-    assert_eq!((&answer["statusCode"], &answer["headers"]["retry-after"]), (&json!(503), &json!("5")));
-    let failure = function.invoke_late("r1", &json!({ "user": 1 })).await.unwrap_err();
+    let answer = function
+        .invoke_late("r1", &fixture("api_gateway_v1.json"))
+        .await
+        .unwrap();
+    assert_eq!(
+        (&answer["statusCode"], &answer["headers"]["retry-after"]),
+        (&json!(503), &json!("5"))
+    );
+    let failure = function
+        .invoke_late("r1", &json!({ "user": 1 }))
+        .await
+        .unwrap_err();
     assert_eq!(failure.kind, "NotLanded");
 }

@@ -16,21 +16,21 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// What the clock shows in every test.
-pub const NOW: &str = "2026-11-21T00:00:00Z";
+pub(crate) const NOW: &str = "2026-11-21T00:00:00Z";
 
 /// The function after its cold start.
-pub struct Function {
+pub(crate) struct Function {
     directory: TempDir,
     context: Context,
     seed: AtomicU64,
 }
 
 impl Function {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
-    pub async fn start_with(variables: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start_with(variables: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let warehouse = directory.path().to_str().unwrap();
         let defaults = [
@@ -40,15 +40,23 @@ impl Function {
         ];
         let settings = Settings::load(defaults.iter().chain(variables).copied()).unwrap();
         let context = Context::open(settings).await.unwrap();
-        Self { directory, context, seed: AtomicU64::new(0) }
+        Self {
+            directory,
+            context,
+            seed: AtomicU64::new(0),
+        }
     }
 
-    pub async fn invoke(&self, request_id: &str, payload: &Value) -> Result<Value, Failure> {
+    pub(crate) async fn invoke(&self, request_id: &str, payload: &Value) -> Result<Value, Failure> {
         self.invoke_until(request_id, payload, 60_000).await
     }
 
     /// Invokes when the deadline is now.
-    pub async fn invoke_late(&self, request_id: &str, payload: &Value) -> Result<Value, Failure> {
+    pub(crate) async fn invoke_late(
+        &self,
+        request_id: &str,
+        payload: &Value,
+    ) -> Result<Value, Failure> {
         self.invoke_until(request_id, payload, 0).await
     }
 
@@ -63,23 +71,26 @@ impl Function {
         lambda.request_id = request_id.to_owned();
         lambda.deadline = u64::try_from(now_us / 1_000).unwrap() + left_ms;
         let body = serde_json::value::to_raw_value(payload).unwrap();
-        let moment = Moment { now_us, seed: self.seed.fetch_add(1, Ordering::Relaxed) };
+        let moment = Moment {
+            now_us,
+            seed: self.seed.fetch_add(1, Ordering::Relaxed),
+        };
         handle(&self.context, LambdaEvent::new(body, lambda), moment).await
     }
 
-    pub fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.directory.path().to_str().unwrap()
     }
 
     /// Puts a file where the table's data would go, so that no data file can be written, whoever runs the test.
-    pub fn block_data(&self) {
+    pub(crate) fn block_data(&self) {
         let data = self.directory.path().join("analytics/events/data");
         let _ = std::fs::remove_dir_all(&data);
         std::fs::write(data, "in the way").unwrap();
     }
 
     /// The system columns of all rows, in the order of record and number.
-    pub fn rows(&self) -> Vec<Value> {
+    pub(crate) fn rows(&self) -> Vec<Value> {
         let mut rows = BTreeMap::new();
         self.each_batch(|batch| {
             let text = |name| strings(batch.column_by_name(name).unwrap());
@@ -87,7 +98,10 @@ impl Function {
             let indices = batch.column_by_name("_source_index").unwrap();
             let indices = indices.as_any().downcast_ref::<Int64Array>().unwrap();
             let times = batch.column_by_name("event_time").unwrap();
-            let times = times.as_any().downcast_ref::<TimestampMicrosecondArray>().unwrap();
+            let times = times
+                .as_any()
+                .downcast_ref::<TimestampMicrosecondArray>()
+                .unwrap();
             for position in 0..batch.num_rows() {
                 let time = jiff::Timestamp::from_microsecond(times.value(position)).unwrap();
                 let (id, index) = (ids.value(position), indices.value(position));
@@ -99,7 +113,7 @@ impl Function {
     }
 
     /// The values of a string column.
-    pub fn column(&self, name: &str) -> Vec<Value> {
+    pub(crate) fn column(&self, name: &str) -> Vec<Value> {
         let mut values = Vec::new();
         self.each_batch(|batch| {
             let column = strings(batch.column_by_name(name).unwrap());
@@ -111,34 +125,53 @@ impl Function {
     fn each_batch(&self, mut look: impl FnMut(&arrow_array::RecordBatch)) {
         for path in files(self.directory.path(), "parquet") {
             let file = File::open(path).unwrap();
-            let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+            let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+                .unwrap()
+                .build()
+                .unwrap();
             reader.for_each(|batch| look(&batch.unwrap()));
         }
     }
 
     /// What is in the quarantine, as `record: bytes`.
-    pub fn quarantined(&self) -> Vec<String> {
+    pub(crate) fn quarantined(&self) -> Vec<String> {
         let objects = files(self.directory.path(), "zst").into_iter();
         let read = |path| pipeline::quarantine::read(&std::fs::read(path).unwrap()).unwrap();
         let text = |event: pipeline::QuarantinedEvent| {
-            format!("{}: {}", event.source_id, String::from_utf8_lossy(&event.payload()))
+            format!(
+                "{}: {}",
+                event.source_id,
+                String::from_utf8_lossy(&event.payload())
+            )
         };
         objects.flat_map(read).map(text).collect()
     }
 
     /// How many rows the table has, as its current snapshot says.
-    pub async fn n_committed(&self) -> u64 {
+    pub(crate) async fn n_committed(&self) -> u64 {
         let pipeline = self.context.pipeline();
-        let table = pipeline.lake().load_table(pipeline.table_name()).await.unwrap().unwrap();
+        let table = pipeline
+            .lake()
+            .load_table(pipeline.table_name())
+            .await
+            .unwrap()
+            .unwrap();
         let snapshot = table.metadata().current_snapshot();
         snapshot.map_or(0, |snapshot| {
-            snapshot.summary().additional_properties["total-records"].parse().unwrap()
+            snapshot.summary().additional_properties["total-records"]
+                .parse()
+                .unwrap()
         })
     }
 }
 
 /// The system columns of one row.
-pub fn row(source_id: &str, source_index: i64, event_time: &str, time_source: &str) -> Value {
+pub(crate) fn row(
+    source_id: &str,
+    source_index: i64,
+    event_time: &str,
+    time_source: &str,
+) -> Value {
     json!({
         "_source_id": source_id,
         "_source_index": source_index,
@@ -147,13 +180,15 @@ pub fn row(source_id: &str, source_index: i64, event_time: &str, time_source: &s
     })
 }
 
-pub fn fixture(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+pub(crate) fn fixture(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name);
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
 /// The body of an HTTP answer.
-pub fn body_of(answer: &Value) -> Value {
+pub(crate) fn body_of(answer: &Value) -> Value {
     serde_json::from_str(answer["body"].as_str().unwrap()).unwrap()
 }
 

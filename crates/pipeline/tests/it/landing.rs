@@ -1,8 +1,10 @@
 //! Payloads into a real table in a directory: outcomes, counts, repeats, schema changes, failures.
 
-mod common;
+use std::collections::BTreeMap;
 
-use common::{NOW_US, files, invocation, messages, n_committed, open, quarantined, rows, settings};
+use crate::common::{
+    NOW_US, files, invocation, messages, n_committed, open, quarantined, rows, settings,
+};
 use pipeline::{Disposition, Outcome, Pipeline, PipelineError, SourceBatch};
 use tempfile::tempdir;
 
@@ -359,7 +361,7 @@ async fn create_foreign(settings: &pipeline::Settings, columns: &[(&str, arrow_s
     let definition = lake::TableDefinition {
         columns: columns.iter().map(column).collect(),
         partitioning: Vec::new(),
-        properties: Default::default(),
+        properties: BTreeMap::new(),
     };
     let lake = lake::Lake::embedded(&settings.warehouse).unwrap();
     let name = settings.table.name.parse().unwrap();

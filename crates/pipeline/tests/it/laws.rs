@@ -1,10 +1,8 @@
 //! Law 1 over hostile payloads: every event is a row, in the quarantine, or comes again; none is in two of them.
 
-mod common;
-
 use std::collections::BTreeSet;
 
-use common::{Place, invocation, messages, n_committed, open, quarantined, rows};
+use crate::common::{Place, invocation, messages, n_committed, open, quarantined, rows};
 use pipeline::Outcome;
 use proptest::prelude::*;
 use tempfile::tempdir;

@@ -1,0 +1,8 @@
+//! The pipeline over a real table in a directory.
+
+#[cfg(test)]
+mod common;
+#[cfg(test)]
+mod landing;
+#[cfg(test)]
+mod laws;

@@ -1,0 +1,6 @@
+//! The handler over a real table in a directory.
+
+#[cfg(test)]
+mod common;
+#[cfg(test)]
+mod triggers;
