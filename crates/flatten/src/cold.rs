@@ -183,10 +183,10 @@ pub(crate) fn without_hidden(
     if bytes[range.start] != b'{' || !trie.nodes[node as usize].hides_below {
         return Ok(None);
     }
-    let (members, _) = members(bytes, range.start)?;
+    let (all, replaced, _) = all_members(bytes, range.start)?;
     let mut changed = false;
     let mut out = vec![b'{'];
-    for member in members {
+    for (position, member) in all.into_iter().enumerate() {
         let value = &bytes[member.value.clone()];
         let child = trie.find(node, &member.key);
         let declared = child.and_then(|child| trie.nodes[child as usize].declared);
@@ -199,7 +199,11 @@ pub(crate) fn without_hidden(
             (_, Some(child)) => without_hidden(bytes, &member.value, child, trie)?,
             (_, None) => None,
         };
+        // Also what a later member replaces must not be copied with the rest.
         changed |= inner.is_some();
+        if replaced.contains(&position) {
+            continue;
+        }
         if out.len() > 1 {
             out.push(b',');
         }

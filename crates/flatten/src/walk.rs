@@ -362,7 +362,7 @@ impl<'p> Walk<'p> {
                         .candidates
                         .push((candidate, member.start, Evidence::Fits));
                 }
-                Target::Rescued => self.notes.n_rescued += 1,
+                Target::Rescued | Target::Column(_) => self.notes.n_rescued += 1,
                 _ => {}
             }
         }
