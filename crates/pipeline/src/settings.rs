@@ -24,7 +24,7 @@ pub struct Settings {
     pub warehouse: PathBuf,
     /// Size to aim for in one Parquet file. Default: 128 MiB.
     pub target_file_bytes: ByteSize,
-    /// Size to aim for in one row group, in memory. Default: 64 MiB.
+    /// Size at which a row group is closed, encoded. Default: 32 MiB.
     pub row_group_bytes: ByteSize,
     /// Zstandard level of data files, 1 to 22. Default: 3.
     pub zstd_level: i32,
@@ -136,7 +136,7 @@ impl Default for Settings {
         Self {
             warehouse: PathBuf::from(".calve/warehouse"),
             target_file_bytes: ByteSize::new(128 << 20),
-            row_group_bytes: ByteSize::new(64 << 20),
+            row_group_bytes: ByteSize::new(32 << 20),
             zstd_level: 3,
             max_payload_inflated_bytes: ByteSize::new(256 << 20),
             deadline_margin_ms: 5_000,

@@ -61,7 +61,7 @@ pub(super) const KEYS: [Key; 28] = [
     key("target_file_bytes", Kind::Text, SIZE,
         "Size to aim for in one Parquet file."),
     key("row_group_bytes", Kind::Text, SIZE,
-        "Size to aim for in one row group, in memory; bounds the memory of the Parquet writer."),
+        "Size at which a row group is closed, encoded; bounds the memory of writing."),
     key("zstd_level", Kind::Number, "write a number from 1 to 22",
         "Zstandard level of data files. Higher is smaller and slower."),
     key("max_payload_inflated_bytes", Kind::Text, SIZE,
