@@ -18,6 +18,8 @@ mod read;
 mod report;
 pub mod settings;
 mod source;
+mod steps;
+mod tally;
 pub mod telemetry;
 
 // What the command line looks at tables with: it imports no other crate of ours.

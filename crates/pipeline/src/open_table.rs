@@ -24,8 +24,6 @@ pub(crate) struct OpenTable {
     pub(crate) flattener: Flattener,
     pub(crate) shape: Shape,
     pub(crate) write_options: WriteOptions,
-    /// When it was loaded, by the clock of the invocation that loaded it; none at the cold start.
-    pub(crate) loaded_at_us: Option<i64>,
 }
 
 impl OpenTable {
@@ -35,7 +33,6 @@ impl OpenTable {
         name: &TableName,
         settings: &Settings,
         cpu: &Cpu,
-        now_us: Option<i64>,
     ) -> Result<Self, PipelineError> {
         let failed = |operation| {
             move |source: LakeError| PipelineError::Table {
@@ -81,16 +78,11 @@ impl OpenTable {
                 SchemaChange::Added(table) | SchemaChange::Raced(table) => table,
             }
         };
-        Self::new(table, settings, cpu, now_us)
+        Self::new(table, settings, cpu)
     }
 
     /// Prepares a loaded table.
-    pub(crate) fn new(
-        table: Table,
-        settings: &Settings,
-        cpu: &Cpu,
-        now_us: Option<i64>,
-    ) -> Result<Self, PipelineError> {
+    pub(crate) fn new(table: Table, settings: &Settings, cpu: &Cpu) -> Result<Self, PipelineError> {
         let name = || table.name().to_string();
         let shape =
             Shape::from_properties(table.properties()).map_err(|source| PipelineError::Shape {
@@ -112,7 +104,6 @@ impl OpenTable {
             flattener,
             shape,
             write_options,
-            loaded_at_us: now_us,
         })
     }
 }

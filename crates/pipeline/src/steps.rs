@@ -1,0 +1,155 @@
+//! The steps of a run that leave something behind: data files, quarantine, snapshot.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lake::{BatchId, CommitOptions, DataFile, LakeError, Receipt, ReceiptOutcome};
+
+use crate::{
+    Invocation, Payload, Pipeline, PipelineError, Report, events::quarantined,
+    open_table::OpenTable, pipeline::Landing, quarantine,
+};
+
+const MS_PER_DAY: i64 = 24 * 60 * 60 * 1_000;
+
+/// Receipts are at least this much younger than the horizon.
+const HORIZON_SLACK_MS: i64 = 60 * 60 * 1_000;
+
+impl Pipeline {
+    /// Writes the rows as data files.
+    pub(crate) async fn write(
+        &self,
+        open: &OpenTable,
+        landing: &Landing,
+        batch: &BatchId,
+    ) -> Result<Vec<DataFile>, PipelineError> {
+        if landing.flattened.batches.is_empty() {
+            return Ok(Vec::new());
+        }
+        let files = self.lake.write(
+            &open.table,
+            &landing.flattened.batches,
+            batch,
+            &open.write_options,
+        );
+        files
+            .await
+            .map_err(|source| self.failed("write to", source))
+    }
+
+    /// Writes the refused events, and says where they are; nothing when there are none.
+    pub(crate) async fn quarantine(
+        &self,
+        open: &Arc<OpenTable>,
+        landing: &Arc<Landing>,
+        batch: &BatchId,
+    ) -> Result<Option<String>, PipelineError> {
+        let n_events = landing.refused.len();
+        if n_events == 0 {
+            return Ok(None);
+        }
+        let failed = |location: &str, source| PipelineError::Quarantine {
+            location: location.to_owned(),
+            n_events,
+            source,
+        };
+        let (shared, table) = (Arc::clone(landing), Arc::clone(open));
+        let work = move || {
+            let events = shared.refused.iter().map(|refused| {
+                quarantined(
+                    &shared.payload,
+                    &shared.contents,
+                    refused,
+                    &table.shape.event_type,
+                )
+            });
+            quarantine::encode(&events.collect::<Vec<_>>())
+        };
+        let object = self.cpu.run(work).await.ok_or(PipelineError::Internal {
+            stage: "quarantining events",
+            n: n_events,
+        })?;
+        let prefix = &self.settings.quarantine_prefix;
+        let object = object.map_err(|source| failed(prefix, Box::new(source)))?;
+        let records = landing.payload.records.iter();
+        let arrival_us = records.map(|record| record.arrival_us).min().unwrap_or(0);
+        let (table, token) = (self.name.to_string(), batch.token.to_string());
+        let path = quarantine::path(prefix, &table, &token, arrival_us, &object);
+        let location = format!("{}/{path}", self.root);
+        // That it is there already is a success: an earlier delivery wrote the same bytes.
+        let put = self
+            .lake
+            .storage()
+            .put_new(&location, Bytes::from(object))
+            .await;
+        put.map_err(|source| failed(&location, Box::new(source)))?;
+        Ok(Some(location))
+    }
+
+    /// What is to be committed. It is dated before the first delivery that this one may repeat, since the ledger is
+    /// looked through back to that date; but never so far back that it would be too old to be committed.
+    pub(crate) fn receipt(
+        &self,
+        open: &OpenTable,
+        payload: &Payload,
+        batch: &BatchId,
+        files: Vec<DataFile>,
+        invocation: &Invocation,
+    ) -> Receipt {
+        let first_ms = payload
+            .source
+            .first_delivery_ms(&payload.records, invocation.now_us);
+        let horizon_ms = self.horizon_ms() - HORIZON_SLACK_MS;
+        let written_at_ms = first_ms.max(invocation.now_us.div_euclid(1_000) - horizon_ms);
+        let source = format!("{} {} records", payload.source.kind, payload.records.len());
+        Receipt::new(&open.table, batch, written_at_ms, source, files)
+    }
+
+    fn horizon_ms(&self) -> i64 {
+        i64::from(self.settings.receipt_horizon_days) * MS_PER_DAY
+    }
+
+    /// Commits the receipt. `false` when the table changed so that the events have to be flattened again.
+    pub(crate) async fn commit(
+        &self,
+        receipt: Receipt,
+        invocation: &Invocation,
+        give_up: Option<tokio::time::Instant>,
+        report: &mut Report,
+    ) -> Result<bool, PipelineError> {
+        if receipt.data_files.is_empty() {
+            return Ok(true); // Only refused events, or none: there is nothing that readers should see.
+        }
+        let now_ms = invocation.now_us.div_euclid(1_000);
+        let options = CommitOptions {
+            deadline: give_up,
+            receipt_horizon_ms: self.horizon_ms(),
+            ..CommitOptions::new(now_ms, invocation.seed)
+        };
+        let committed = self.lake.commit(&self.name, vec![receipt], &options).await;
+        let committed = committed.map_err(|source| self.failed("commit to", source))?;
+        report.n_attempts += committed.n_attempts;
+        report.snapshot_id = committed.snapshot_id;
+        match committed.outcomes.into_iter().next() {
+            Some((_, ReceiptOutcome::Committed { .. } | ReceiptOutcome::Empty)) => Ok(true),
+            Some((_, ReceiptOutcome::AlreadyCommitted)) => {
+                report.is_repeat = true;
+                Ok(true)
+            }
+            Some((_, ReceiptOutcome::Incompatible { .. })) => Ok(false),
+            other => Err(PipelineError::NotCommitted {
+                table: self.name.to_string(),
+                reason: format!("{other:?}"),
+            }),
+        }
+    }
+
+    /// What could not be done to the table.
+    pub(crate) fn failed(&self, operation: &'static str, source: LakeError) -> PipelineError {
+        PipelineError::Table {
+            operation,
+            table: self.name.to_string(),
+            source: Box::new(source),
+        }
+    }
+}
