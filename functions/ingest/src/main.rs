@@ -1,18 +1,34 @@
 //! The cold start of the ingest function: logs, settings, lake and table, then one handler for every invocation.
 
-use std::{io::Write as _, process::ExitCode};
+use std::{collections::BTreeMap, io::Write as _, process::ExitCode};
 
 use ingest::{Context, Moment, handle};
 use lambda_runtime::{LambdaEvent, service_fn};
 use pipeline::{PipelineError, Settings, telemetry};
 use serde_json::value::RawValue;
 
+/// Where the Lambda service, or what stands in for it, hands out invocations.
+const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let context = match start().await {
+    // What is not UTF-8 is none of ours.
+    let variables = std::env::vars_os();
+    let variables: BTreeMap<String, String> = variables
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let is_lambda = variables.contains_key(RUNTIME_API);
+    let context = match start(variables).await {
         Ok(context) => context,
-        Err(error) => return refuse(&error),
+        Err(error) => return refuse(&telemetry::error_chain(&error), error.hint().as_deref()),
     };
+    if !is_lambda {
+        let cause = format!("`{RUNTIME_API}` is not set: this is a Lambda function");
+        return refuse(
+            &cause,
+            Some("run it with `cargo lambda watch`, or try `./scripts/run.sh`"),
+        );
+    }
     let handler = |event: LambdaEvent<Box<RawValue>>| handle(&context, event, now());
     match lambda_runtime::run(service_fn(handler)).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -23,8 +39,8 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn start() -> Result<Context, PipelineError> {
-    let settings = Settings::load(std::env::vars())?;
+async fn start(variables: BTreeMap<String, String>) -> Result<Context, PipelineError> {
+    let settings = Settings::load(variables)?;
     start_logging(settings.log_level.as_str());
     Context::open(settings).await
 }
@@ -45,13 +61,10 @@ fn start_logging(level: &str) {
 }
 
 /// Says why the function cannot start, with what would be right, where the operator looks: the log.
-fn refuse(error: &PipelineError) -> ExitCode {
-    let mut text = format!(
-        "error: cannot start `ingest`\n  caused by: {}\n",
-        telemetry::error_chain(error)
-    );
-    if let Some(hint) = error.hint() {
-        text.extend(["\nhint: ", &hint, "\n"]);
+fn refuse(cause: &str, hint: Option<&str>) -> ExitCode {
+    let mut text = format!("error: cannot start `ingest`\n  caused by: {cause}\n");
+    if let Some(hint) = hint {
+        text.extend(["\nhint: ", hint, "\n"]);
     }
     // There is nowhere else to say that this could not be said.
     let _ = std::io::stderr().write_all(text.as_bytes());

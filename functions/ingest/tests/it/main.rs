@@ -1,6 +1,8 @@
 //! The handler over a real table in a directory.
 
 #[cfg(test)]
+mod cold_start;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod triggers;
