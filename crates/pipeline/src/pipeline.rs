@@ -322,12 +322,14 @@ fn token_of(open: &OpenTable, landing: &Landing) -> Token {
     Token::new(open.table.uuid(), source.kind, &source.identity_of(taken))
 }
 
-/// A directory as a location of the storage.
+/// A directory, which is there, as a location of the storage: the one that the lake gives to its tables.
 fn location_of(directory: &Path) -> String {
-    let absolute = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
+    let resolved = directory
+        .canonicalize()
+        .unwrap_or_else(|_| directory.to_owned());
     format!(
         "file://{}",
-        absolute.display().to_string().trim_end_matches('/')
+        resolved.display().to_string().trim_end_matches('/')
     )
 }
 
