@@ -7,7 +7,7 @@ use arrow_schema::{ArrowError, SchemaRef};
 
 use crate::cold::{self, TimeLookup};
 use crate::plan::Plan;
-use crate::scan::Stop;
+use crate::scan::{Scanner, Stop};
 use crate::time::{self, Reading};
 use crate::trie::ROOT;
 use crate::walk::{Findings, TimeFound, TimeRule, Walk};
@@ -221,18 +221,21 @@ impl Rows<'_, '_> {
     }
 }
 
-/// Why bytes are no event, in the words of `serde_json`, whose judgement counts.
+/// Why bytes are no event: what they are instead, or else the words of `serde_json`, whose judgement counts.
 #[cold]
 fn not_an_event(bytes: &[u8]) -> Refusal {
-    match serde_json::from_slice::<serde_json::Value>(bytes) {
-        Err(error) => Refusal::NotJson(error.to_string()),
-        Ok(serde_json::Value::Null) => Refusal::NotAnObject("null"),
-        Ok(serde_json::Value::Bool(_)) => Refusal::NotAnObject("a boolean"),
-        Ok(serde_json::Value::Number(_)) => Refusal::NotAnObject("a number"),
-        Ok(serde_json::Value::String(_)) => Refusal::NotAnObject("a string"),
-        Ok(serde_json::Value::Array(_)) => Refusal::NotAnObject("an array"),
-        Ok(serde_json::Value::Object(_)) => {
-            Refusal::NotJson("an object that cannot be read".to_owned())
-        }
+    let mut scanner = Scanner::new(bytes);
+    let is_json = std::str::from_utf8(bytes).is_ok() && scanner.skip(0).is_ok() && scanner.at_end();
+    if !is_json {
+        let error = serde_json::from_slice::<serde_json::Value>(bytes).err();
+        let message = error.map_or_else(|| "cannot be read".to_owned(), |error| error.to_string());
+        return Refusal::NotJson(message);
     }
+    Refusal::NotAnObject(match bytes.trim_ascii_start().first() {
+        Some(b'n') => "null",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'"') => "a string",
+        Some(b'[') => "an array",
+        _ => "a number",
+    })
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use arrow_schema::DataType;
 
 use crate::candidate::{Candidate, Position, SIBLING_TYPES, SiblingType};
-use crate::pointer::MAX_NAME_BYTES;
+use crate::pointer::{MAX_NAME_BYTES, is_reserved};
 use crate::trie::{NodeId, Target, Trie};
 use crate::{
     Column, Conflict, DeclaredType, NewColumn, Pointer, Schema, SchemaError, Shape, system, time,
@@ -116,7 +116,7 @@ impl Plan {
                     Sibling::Column(position)
                 }
                 Some(_) => Sibling::None,
-                None if name.len() > MAX_NAME_BYTES || !self.has_room(0) => Sibling::None,
+                None if !self.may_add(&name, 0) => Sibling::None,
                 None => Sibling::Missing,
             }
         })
@@ -126,6 +126,11 @@ impl Plan {
         self.open
             && self.columns.len() < self.shape.max_columns
             && n_added < self.shape.max_new_columns
+    }
+
+    /// Whether limits and reserved names allow a sibling of this name.
+    fn may_add(&self, name: &str, n_added: usize) -> bool {
+        name.len() <= MAX_NAME_BYTES && !is_reserved(name, &self.reserved) && self.has_room(n_added)
     }
 
     /// Decides about a path without a column when its first scalar is met; `candidate` is its number if it becomes one.
@@ -212,8 +217,7 @@ impl Plan {
 
     fn grant_sibling(&mut self, column: usize, kind: SiblingType, added: &mut Vec<NewColumn>) {
         let name = sibling_name(&self.columns[column].name, kind);
-        let taken = self.names.contains(&name.to_ascii_lowercase());
-        if taken || name.len() > MAX_NAME_BYTES || !self.has_room(added.len()) {
+        if self.names.contains(&name.to_ascii_lowercase()) || !self.may_add(&name, added.len()) {
             return;
         }
         let owner = &self.columns[column];
@@ -277,9 +281,22 @@ fn owners(columns: &[Column], system: &[usize; 6]) -> BTreeMap<Pointer, usize> {
         }
     }
     for (position, column) in own().filter(|(_, column)| pointer_of(column).is_none()) {
-        owners
-            .entry(Pointer::from_keys(vec![column.name.clone()]))
-            .or_insert(position);
+        let is_sibling = |owner: usize| {
+            let is = |kind| {
+                columns[owner]
+                    .name
+                    .eq_ignore_ascii_case(&sibling_name(&column.name, kind))
+            };
+            SIBLING_TYPES.into_iter().any(is)
+        };
+        let pointer = Pointer::from_keys(vec![column.name.clone()]);
+        // Its siblings hold its pointer, but do not take its path.
+        let first_other = own().find(|(other, candidate)| {
+            pointer_of(candidate).as_ref() == Some(&pointer) && !is_sibling(*other)
+        });
+        if first_other.is_none() {
+            owners.insert(pointer, position);
+        }
     }
     owners
 }

@@ -82,9 +82,11 @@ impl Pointer {
     }
 }
 
-fn is_reserved(name: &str, further: &[String]) -> bool {
-    RESERVED.contains(&name)
-        || crate::system::NAMES.contains(&name)
+/// Whether no path may have this name; `further` are the table's own.
+pub(crate) fn is_reserved(name: &str, further: &[String]) -> bool {
+    let is = |reserved: &&str| reserved.eq_ignore_ascii_case(name);
+    RESERVED.iter().any(is)
+        || crate::system::NAMES.iter().any(is)
         || further
             .iter()
             .any(|reserved| reserved.eq_ignore_ascii_case(name))

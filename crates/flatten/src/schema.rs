@@ -69,6 +69,9 @@ pub enum SchemaError {
         /// Its type in any table that takes events.
         expected: DataType,
     },
+    /// `_doc` is required, but most rows have none.
+    #[error("the system column `_doc` is required in the table but must be optional")]
+    RequiredDoc,
 }
 
 /// Microseconds in UTC: the type of `event_time` and of every `timestamptz` column.
@@ -98,7 +101,7 @@ impl Schema {
     ///
     /// # Errors
     ///
-    /// When one is missing or has another type; the error names it.
+    /// When one is missing or has another type, or `_doc` is required; the error names it.
     pub fn system_positions(&self) -> Result<[usize; 6], SchemaError> {
         let mut positions = [0; 6];
         for (position, &column) in positions.iter_mut().zip(&system::NAMES) {
@@ -115,6 +118,10 @@ impl Schema {
                     expected,
                 });
             }
+        }
+        let [.., doc] = positions;
+        if self.columns[doc].required {
+            return Err(SchemaError::RequiredDoc);
         }
         Ok(positions)
     }
