@@ -97,7 +97,7 @@ pub enum CommitError {
         /// The cause.
         source: Cause,
     },
-    /// The catalog will never accept this; nothing was changed.
+    /// The catalog did not do it and will not if asked again at once; nothing was changed.
     #[error("the catalog refuses the commit")]
     Refused {
         /// The cause.
@@ -106,6 +106,14 @@ pub enum CommitError {
 }
 
 impl CommitError {
+    /// Says whether the same commit may succeed later without anybody's help.
+    pub fn retryable(&self) -> bool {
+        match self {
+            Self::Conflict { .. } | Self::Unknown { .. } => true,
+            Self::Refused { source } => crate::sqlite::retryable(source.as_ref()),
+        }
+    }
+
     /// The cause, as a value that can be kept.
     pub(crate) fn into_cause(self) -> Cause {
         Box::new(self)

@@ -1,12 +1,24 @@
 use std::sync::Arc;
 
+use arrow_array::{Array, ArrayRef, RecordBatch, new_null_array};
+use arrow_schema::{ArrowError, FieldRef, Schema as ArrowSchema};
 use bytes::Bytes;
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::ColumnPath;
 use rayon::ThreadPool;
+use rayon::prelude::*;
 
 use crate::data_file::DataFile;
 use crate::error::LakeError;
-use crate::layout::FileLayout;
-use crate::part::Part;
+use crate::facts::{FileFacts, Nans, facts};
+use crate::layout::{FileLayout, LayoutColumn};
+use crate::part::{Part, PartitionKey};
 
 /// How data files are written.
 #[derive(Debug, Clone)]
@@ -54,6 +66,10 @@ pub struct EncodedFile {
 }
 
 /// Returns the rows of the part as Parquet files. The same rows give the same bytes.
+///
+/// # Errors
+///
+/// [`LakeError::Column`] for a column that does not fit the table, [`LakeError::Encode`] for what Parquet refuses.
 pub fn encode(
     part: &Part,
     layout: &FileLayout,
@@ -64,16 +80,176 @@ pub fn encode(
 
 /// Makes the files of one part, one after another, so that only one is in memory.
 #[derive(Debug)]
-pub struct Encoder;
+pub struct Encoder {
+    key: PartitionKey,
+    layout: FileLayout,
+    options: WriteOptions,
+    /// The columns that the files hold; a column whose values are all null is left out.
+    columns: Vec<LayoutColumn>,
+    rows: Vec<RecordBatch>,
+    /// The next row: which batch, and where in it.
+    next: (usize, usize),
+    n_rows: usize,
+    slice_rows: usize,
+}
 
 impl Encoder {
     /// Begins with the first row of the part.
+    ///
+    /// # Errors
+    ///
+    /// As for [`encode`].
     pub fn new(
-        _part: &Part,
-        _layout: &FileLayout,
-        _options: &WriteOptions,
+        part: &Part,
+        layout: &FileLayout,
+        options: &WriteOptions,
     ) -> Result<Self, LakeError> {
-        Ok(Self)
+        let n_rows = part.n_rows();
+        let batches = part
+            .batches()
+            .collect::<Result<Vec<_>, ArrowError>>()
+            .map_err(|source| encode_error(layout, n_rows, source))?;
+        let columns = present_columns(&batches, layout)?;
+        let schema = ArrowSchema::new(columns.iter().map(|c| c.field.clone()).collect::<Vec<_>>());
+        let schema = Arc::new(schema);
+        let rows = batches
+            .iter()
+            .map(|batch| aligned(batch, &columns, &schema, layout))
+            .collect::<Result<Vec<_>, _>>()?;
+        let slice_rows = slice_rows(&rows, n_rows, options);
+        Ok(Self {
+            key: part.key().clone(),
+            layout: layout.clone(),
+            options: options.clone(),
+            columns,
+            rows,
+            next: (0, 0),
+            n_rows,
+            slice_rows,
+        })
+    }
+
+    /// The next rows, few enough to look at the size of the row group after each.
+    fn next_slice(&mut self) -> Option<RecordBatch> {
+        loop {
+            let (index, row) = self.next;
+            let batch = self.rows.get(index)?;
+            let n_rows = self.slice_rows.min(batch.num_rows() - row);
+            if n_rows == 0 {
+                self.next = (index + 1, 0);
+                continue;
+            }
+            self.next = (index, row + n_rows);
+            return Some(batch.slice(row, n_rows));
+        }
+    }
+
+    /// Writes one file, from the next row on; the row at `first` is its first.
+    fn file(&mut self, first: RecordBatch) -> Result<EncodedFile, ParquetError> {
+        let schema = first.schema();
+        let parquet_schema = ArrowSchemaConverter::new().convert(&schema)?;
+        let properties = Arc::new(self.properties()?);
+        let root = parquet_schema.root_schema_ptr();
+        let mut writer = SerializedFileWriter::new(Vec::new(), root, properties)?;
+        let factory = ArrowRowGroupWriterFactory::new(&writer, schema);
+        let target_bytes = usize::try_from(self.options.target_file_bytes).unwrap_or(usize::MAX);
+        let mut nans = Nans::new(&self.columns);
+        let mut slice = Some(first);
+        let mut index = 0;
+        while let Some(first) = slice.take() {
+            let room = target_bytes.saturating_sub(writer.bytes_written());
+            let columns = self.row_group(&factory, index, first, room, &mut nans)?;
+            let mut row_group = writer.next_row_group()?;
+            for column in columns {
+                column.close()?.append_to_row_group(&mut row_group)?;
+            }
+            row_group.close()?;
+            index += 1;
+            // A file is closed a little early rather than with a tiny row group at its end.
+            if writer.bytes_written() < target_bytes - target_bytes / 8 {
+                slice = self.next_slice();
+            }
+        }
+        let metadata = writer.finish()?;
+        let bytes = writer.into_inner()?;
+        Ok(EncodedFile {
+            data_file: self.data_file(&metadata, &nans, bytes.len()),
+            bytes: bytes.into(),
+        })
+    }
+
+    /// Fills the column writers of one row group until it is large enough or there are no more rows.
+    fn row_group(
+        &mut self,
+        factory: &ArrowRowGroupWriterFactory,
+        index: usize,
+        first: RecordBatch,
+        room_bytes: usize,
+        nans: &mut Nans,
+    ) -> Result<Vec<ArrowColumnWriter>, ParquetError> {
+        const MAX_ROWS: usize = 1 << 20;
+        let limit = usize::try_from(self.options.row_group_bytes)
+            .unwrap_or(usize::MAX)
+            .min(room_bytes);
+        let mut writers = factory.create_column_writers(index)?;
+        let mut slice = Some(first);
+        let mut n_rows = 0;
+        while let Some(rows) = slice.take() {
+            n_rows += rows.num_rows();
+            nans.count(&rows);
+            write_columns(&mut writers, &rows, self.options.threads.as_deref())?;
+            let bytes: usize = writers
+                .iter()
+                .map(ArrowColumnWriter::get_estimated_total_bytes)
+                .sum();
+            if bytes < limit && n_rows + self.slice_rows <= MAX_ROWS {
+                slice = self.next_slice();
+            }
+        }
+        Ok(writers)
+    }
+
+    fn properties(&self) -> Result<WriterProperties, ParquetError> {
+        let path = |name: &str| ColumnPath::new(vec![name.to_owned()]);
+        let level = ZstdLevel::try_new(self.options.zstd_level)?;
+        let mut properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(level))
+            .set_statistics_enabled(EnabledStatistics::Page);
+        for name in &self.options.unbounded_columns {
+            // Long texts: nobody looks for pages by them, and their beginnings say little.
+            properties =
+                properties.set_column_statistics_enabled(path(name), EnabledStatistics::Chunk);
+        }
+        if let Some(name) = &self.options.bloom_column {
+            properties = properties
+                .set_column_bloom_filter_enabled(path(name), true)
+                .set_column_bloom_filter_fpp(path(name), 0.01)
+                .set_column_bloom_filter_ndv(path(name), self.n_rows.max(1) as u64);
+        }
+        Ok(properties.build())
+    }
+
+    fn data_file(&self, metadata: &ParquetMetaData, nans: &Nans, file_bytes: usize) -> DataFile {
+        let FileFacts {
+            n_rows,
+            split_offsets,
+            columns,
+        } = facts(
+            metadata,
+            &self.columns,
+            self.layout.columns(),
+            nans,
+            &self.options,
+        );
+        DataFile {
+            location: String::new(),
+            spec_id: self.key.spec_id(),
+            partition: self.key.values().to_vec(),
+            n_rows,
+            file_bytes: file_bytes as u64,
+            split_offsets,
+            columns,
+        }
     }
 }
 
@@ -81,6 +257,170 @@ impl Iterator for Encoder {
     type Item = Result<EncodedFile, LakeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        None
+        let first = self.next_slice()?;
+        let file = self.file(first);
+        Some(file.map_err(|source| encode_error(&self.layout, self.n_rows, source)))
+    }
+}
+
+fn encode_error(
+    layout: &FileLayout,
+    n_rows: usize,
+    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> LakeError {
+    LakeError::Encode {
+        table: layout.table().clone(),
+        n_rows,
+        source: source.into(),
+    }
+}
+
+fn column_error(layout: &FileLayout, column: &str, reason: impl Into<String>) -> LakeError {
+    let (table, column) = (layout.table().clone(), column.to_owned());
+    LakeError::Column {
+        table,
+        column,
+        reason: reason.into(),
+    }
+}
+
+/// The table's columns that have a value in any of the batches. Readers fill in null for the others.
+fn present_columns(
+    batches: &[RecordBatch],
+    layout: &FileLayout,
+) -> Result<Vec<LayoutColumn>, LakeError> {
+    for batch in batches {
+        let schema = batch.schema_ref();
+        let stranger = schema
+            .fields()
+            .iter()
+            .find(|field| layout.column(field.name()).is_none());
+        if let Some(stranger) = stranger {
+            return Err(column_error(
+                layout,
+                stranger.name(),
+                "the table has no such column",
+            ));
+        }
+    }
+    let mut present = Vec::new();
+    for column in layout.columns() {
+        let name = column.field.name();
+        let has_value = |batch: &RecordBatch| {
+            batch
+                .column_by_name(name)
+                .is_some_and(|array| array.null_count() < array.len())
+        };
+        let has_values = batches.iter().any(has_value);
+        if has_values && column.primitive.is_none() {
+            let reason = format!(
+                "values of type `{}` cannot be written",
+                column.field.data_type()
+            );
+            return Err(column_error(layout, name, reason));
+        }
+        if has_values || !column.field.is_nullable() {
+            present.push(column.clone());
+        }
+    }
+    Ok(present)
+}
+
+/// The batch with exactly these columns, in the table's types and with its field ids.
+fn aligned(
+    batch: &RecordBatch,
+    columns: &[LayoutColumn],
+    schema: &Arc<ArrowSchema>,
+    layout: &FileLayout,
+) -> Result<RecordBatch, LakeError> {
+    let arrays = columns
+        .iter()
+        .map(|column| aligned_column(batch, column, layout))
+        .collect::<Result<Vec<_>, _>>()?;
+    RecordBatch::try_new(schema.clone(), arrays)
+        .map_err(|source| encode_error(layout, batch.num_rows(), source))
+}
+
+fn aligned_column(
+    batch: &RecordBatch,
+    column: &LayoutColumn,
+    layout: &FileLayout,
+) -> Result<ArrayRef, LakeError> {
+    let name = column.field.name();
+    let expected = column.field.data_type();
+    let array = match batch.column_by_name(name) {
+        None => new_null_array(expected, batch.num_rows()),
+        Some(array) if array.data_type() == expected => array.clone(),
+        Some(array) if same_values(array.data_type(), expected) => {
+            arrow_cast::cast(array, expected)
+                .map_err(|source| encode_error(layout, batch.num_rows(), source))?
+        }
+        Some(array) => {
+            let reason = format!(
+                "it is `{}` in the rows and `{expected}` in the table",
+                array.data_type()
+            );
+            return Err(column_error(layout, name, reason));
+        }
+    };
+    if !column.field.is_nullable() && array.null_count() > 0 {
+        let reason = format!(
+            "{} rows have no value, and the table requires one",
+            array.null_count()
+        );
+        return Err(column_error(layout, name, reason));
+    }
+    Ok(array)
+}
+
+/// Spellings of one type.
+fn same_values(found: &arrow_schema::DataType, expected: &arrow_schema::DataType) -> bool {
+    use arrow_schema::DataType::{Binary, LargeBinary, LargeUtf8, Timestamp, Utf8};
+    match (found, expected) {
+        (Binary, LargeBinary) | (LargeUtf8, Utf8) => true,
+        (Timestamp(found_unit, Some(zone)), Timestamp(expected_unit, Some(_))) => {
+            found_unit == expected_unit && matches!(zone.as_ref(), "UTC" | "+00:00")
+        }
+        _ => false,
+    }
+}
+
+/// So many rows are a small share of a row group, but enough for a column writer to be worth calling.
+fn slice_rows(rows: &[RecordBatch], n_rows: usize, options: &WriteOptions) -> usize {
+    const MAX_SLICE_BYTES: u64 = 16 << 20;
+    let bytes: usize = rows.iter().map(RecordBatch::get_array_memory_size).sum();
+    let row_bytes = (bytes as u64 / (n_rows.max(1) as u64)).max(1);
+    let limit = options.row_group_bytes.min(options.target_file_bytes);
+    let slice_bytes = (limit / 2).min(MAX_SLICE_BYTES);
+    usize::try_from(slice_bytes / row_bytes)
+        .unwrap_or(usize::MAX)
+        .clamp(1, 1 << 18)
+}
+
+/// Gives each column its values. Only columns of primitive types have values, so each has one writer.
+fn write_columns(
+    writers: &mut [ArrowColumnWriter],
+    rows: &RecordBatch,
+    threads: Option<&ThreadPool>,
+) -> Result<(), ParquetError> {
+    let schema = rows.schema_ref();
+    let write = |((writer, array), field): ((&mut ArrowColumnWriter, &ArrayRef), &FieldRef)| {
+        compute_leaves(field, array)?
+            .iter()
+            .try_for_each(|leaf| writer.write(leaf))
+    };
+    match threads {
+        None => writers
+            .iter_mut()
+            .zip(rows.columns())
+            .zip(schema.fields().iter())
+            .try_for_each(write),
+        Some(threads) => threads.install(|| {
+            writers
+                .par_iter_mut()
+                .zip(rows.columns())
+                .zip(schema.fields().par_iter())
+                .try_for_each(write)
+        }),
     }
 }

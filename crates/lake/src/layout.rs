@@ -65,6 +65,13 @@ impl FileLayout {
         &self.table
     }
 
+    /// The column of that name.
+    pub(crate) fn column(&self, name: &str) -> Option<&LayoutColumn> {
+        self.columns
+            .iter()
+            .find(|column| column.field.name() == name)
+    }
+
     /// The table's columns, in order.
     pub(crate) fn columns(&self) -> &[LayoutColumn] {
         &self.columns

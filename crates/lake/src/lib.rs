@@ -13,11 +13,15 @@
 //! Nothing here reads a clock or a setting: the time and the seed are arguments. Names of new objects hold a random UUID.
 
 mod backoff;
+mod bounds;
 mod catalog;
 mod commit;
+mod compatible;
 mod data_file;
 mod encode;
 mod error;
+mod facts;
+mod group;
 mod lake;
 mod layout;
 mod ledger;
@@ -34,6 +38,7 @@ mod sqlite;
 mod storage;
 mod table;
 mod token;
+mod write;
 
 pub use catalog::{Catalog, CatalogError, CommitError, NewTable, TableState};
 pub use commit::{CommitOptions, CommitReport, ReceiptOutcome};

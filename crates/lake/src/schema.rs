@@ -38,15 +38,32 @@ pub(crate) fn new_schema(
     table: &TableName,
     columns: &[ColumnDefinition],
 ) -> Result<Schema, LakeError> {
-    schema_with(table, Vec::new(), columns, 0)
+    build_schema(table, Vec::new(), columns, 0, Vec::new())
 }
 
 /// Returns the schema with the columns added behind the others. Their field ids follow `last_column_id`.
 pub(crate) fn schema_with(
     table: &TableName,
+    present: &Schema,
+    columns: &[ColumnDefinition],
+    last_column_id: i32,
+) -> Result<Schema, LakeError> {
+    let fields = present.as_struct().fields().to_vec();
+    build_schema(
+        table,
+        fields,
+        columns,
+        last_column_id,
+        present.identifier_field_ids().collect(),
+    )
+}
+
+fn build_schema(
+    table: &TableName,
     present: Vec<NestedFieldRef>,
     columns: &[ColumnDefinition],
     last_column_id: i32,
+    identifier_field_ids: Vec<i32>,
 ) -> Result<Schema, LakeError> {
     let mut names: HashSet<String> = present
         .iter()
@@ -70,6 +87,7 @@ pub(crate) fn schema_with(
     }
     Schema::builder()
         .with_fields(fields)
+        .with_identifier_field_ids(identifier_field_ids)
         .build()
         .map_err(|error| refused(table, "", &error.to_string()))
 }
@@ -217,10 +235,8 @@ mod tests {
     #[test]
     fn added_columns_follow_the_others_and_a_taken_name_is_refused_without_case() {
         let first = new_schema(&table(), &[column("a", DataType::Int64)]).unwrap();
-        let present = first.as_struct().fields().to_vec();
-        let added =
-            schema_with(&table(), present.clone(), &[column("b", DataType::Utf8)], 7).unwrap();
+        let added = schema_with(&table(), &first, &[column("b", DataType::Utf8)], 7).unwrap();
         assert_eq!(added.as_struct().fields()[1].id, 8);
-        assert!(schema_with(&table(), present, &[column("A", DataType::Utf8)], 7).is_err());
+        assert!(schema_with(&table(), &first, &[column("A", DataType::Utf8)], 7).is_err());
     }
 }
