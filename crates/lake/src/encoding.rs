@@ -31,19 +31,28 @@ pub(crate) enum ColumnEncoding {
 
 /// Decides for each column of the batch, for a file of `n_rows` rows that begins with it.
 pub(crate) fn choose(batch: &RecordBatch, n_rows: usize) -> Vec<ColumnEncoding> {
-    batch.columns().iter().map(|column| choose_for(column, n_rows)).collect()
+    batch
+        .columns()
+        .iter()
+        .map(|column| choose_for(column, n_rows))
+        .collect()
 }
 
 fn choose_for(column: &ArrayRef, n_rows: usize) -> ColumnEncoding {
     let sample = column.slice(0, column.len().min(SAMPLE_ROWS));
     let n_values = sample.len() - sample.null_count();
-    let Some(n_distinct) = count_distinct(&sample) else { return ColumnEncoding::Dictionary };
+    let Some(n_distinct) = count_distinct(&sample) else {
+        return ColumnEncoding::Dictionary;
+    };
     // The share of values in the file is taken to be that of the sample.
     let n_file_values = n_rows as f64 * n_values as f64 / sample.len().max(1) as f64;
     let expected = expected_distinct(n_values as f64, n_distinct as f64, n_file_values);
     if n_values < 2 || expected < DICTIONARY_SHARE * n_file_values {
         ColumnEncoding::Dictionary
-    } else if matches!(column.data_type(), DataType::Int64 | DataType::Timestamp(..)) {
+    } else if matches!(
+        column.data_type(),
+        DataType::Int64 | DataType::Timestamp(..)
+    ) {
         ColumnEncoding::Delta
     } else {
         ColumnEncoding::Plain
@@ -56,12 +65,36 @@ fn count_distinct(sample: &ArrayRef) -> Option<usize> {
     let mut seen: HashSet<u64, foldhash::fast::FixedState> =
         HashSet::with_capacity_and_hasher(sample.len(), hasher.clone());
     match sample.data_type() {
-        DataType::Utf8 => seen.extend(sample.as_string::<i32>().iter().flatten().map(|text| hasher.hash_one(text))),
-        DataType::Int64 => seen.extend(sample.as_primitive::<Int64Type>().iter().flatten().map(i64::cast_unsigned)),
+        DataType::Utf8 => seen.extend(
+            sample
+                .as_string::<i32>()
+                .iter()
+                .flatten()
+                .map(|text| hasher.hash_one(text)),
+        ),
+        DataType::Int64 => seen.extend(
+            sample
+                .as_primitive::<Int64Type>()
+                .iter()
+                .flatten()
+                .map(i64::cast_unsigned),
+        ),
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            seen.extend(sample.as_primitive::<TimestampMicrosecondType>().iter().flatten().map(i64::cast_unsigned));
+            seen.extend(
+                sample
+                    .as_primitive::<TimestampMicrosecondType>()
+                    .iter()
+                    .flatten()
+                    .map(i64::cast_unsigned),
+            );
         }
-        DataType::Float64 => seen.extend(sample.as_primitive::<Float64Type>().iter().flatten().map(f64::to_bits)),
+        DataType::Float64 => seen.extend(
+            sample
+                .as_primitive::<Float64Type>()
+                .iter()
+                .flatten()
+                .map(f64::to_bits),
+        ),
         _ => return None,
     }
     Some(seen.len())
@@ -78,7 +111,11 @@ fn expected_distinct(n: f64, d: f64, n_file: f64) -> f64 {
     let (mut low, mut high) = (d, d * 1e6);
     for _ in 0..60 {
         let middle = f64::midpoint(low, high);
-        if shown(middle, n) < d { low = middle } else { high = middle }
+        if shown(middle, n) < d {
+            low = middle
+        } else {
+            high = middle
+        }
     }
     shown(low, n_file)
 }
@@ -100,21 +137,46 @@ mod tests {
     #[test]
     fn unique_texts_are_plain_and_unique_integers_are_differences() {
         let ids = (0..1000).map(|id| format!("id-{id}"));
-        check(StringArray::from_iter_values(ids), 1000, ColumnEncoding::Plain);
-        check(Int64Array::from_iter_values(0..1000), 1000, ColumnEncoding::Delta);
+        check(
+            StringArray::from_iter_values(ids),
+            1000,
+            ColumnEncoding::Plain,
+        );
+        check(
+            Int64Array::from_iter_values(0..1000),
+            1000,
+            ColumnEncoding::Delta,
+        );
     }
 
     #[test]
     fn repeated_values_have_a_dictionary_also_when_the_sample_shows_few_repetitions() {
         let types = (0..1000).map(|row| format!("type-{}", row % 7));
-        check(StringArray::from_iter_values(types), 1000, ColumnEncoding::Dictionary);
+        check(
+            StringArray::from_iter_values(types),
+            1000,
+            ColumnEncoding::Dictionary,
+        );
         // 2,000 of 10,000 possible values: most are new in the sample, most repeat in the file.
-        let urls = (0..2000_u64).map(|row| format!("url-{}", row.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20 & 8191));
-        check(StringArray::from_iter_values(urls), 200_000, ColumnEncoding::Dictionary);
+        let urls = (0..2000_u64).map(|row| {
+            format!(
+                "url-{}",
+                row.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20 & 8191
+            )
+        });
+        check(
+            StringArray::from_iter_values(urls),
+            200_000,
+            ColumnEncoding::Dictionary,
+        );
     }
 
     #[test]
     fn a_column_without_values_is_left_as_it_is() {
-        check(StringArray::from(vec![None::<&str>; 10]), 10, ColumnEncoding::Dictionary);
+        check(
+            StringArray::from(vec![None::<&str>; 10]),
+            10,
+            ColumnEncoding::Dictionary,
+        );
     }
 }
