@@ -1,0 +1,5 @@
+//! One file per word of the command line.
+
+pub(crate) mod config;
+pub(crate) mod ingest;
+pub(crate) mod table;

@@ -1,0 +1,342 @@
+//! A file of any size as pieces of bounded size, each of whole events.
+//!
+//! NDJSON is cut behind a line, an array between two elements. The cuts depend on the bytes alone, so the same file always
+//! gives the same pieces. Memory is bounded by the largest piece, not by the file.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read};
+
+/// How large a piece gets, unless one event is larger.
+pub(crate) const PIECE_BYTES: usize = 64 << 20;
+
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
+
+/// Whole events that follow each other in a file: lines, or an array of their own.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// Where it begins, in bytes of the inflated file.
+    pub(crate) offset: u64,
+    /// The bytes.
+    pub(crate) body: Vec<u8>,
+}
+
+/// Why a file gives no further pieces.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PieceError {
+    /// The file cannot be read, or is not what its first bytes say.
+    #[error("cannot read on after {offset} bytes")]
+    Read { offset: u64, source: io::Error },
+    /// One event is so large that it cannot be told from the rest.
+    #[error("the event at byte {offset} does not end within {limit_bytes} bytes")]
+    TooLong { offset: u64, limit_bytes: usize },
+    /// The array cannot be told apart any more; what came before was a piece.
+    #[error("the array is broken at byte {offset}: {reason}")]
+    BrokenArray { offset: u64, reason: &'static str },
+}
+
+/// The pieces of one file, in order.
+pub(crate) struct Pieces<R> {
+    reader: R,
+    /// Bytes read and not yet given out.
+    buffer: Vec<u8>,
+    /// Where the buffer begins in the inflated file.
+    offset: u64,
+    piece_bytes: usize,
+    limit_bytes: usize,
+    /// Known once something other than white space was read.
+    is_array: Option<bool>,
+    is_at_end: bool,
+    broken: Option<PieceError>,
+}
+
+/// Inflates gzip or zstd, known by their first bytes; anything else is passed on.
+pub(crate) fn inflated(raw: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
+    let mut raw = BufReader::with_capacity(1 << 20, raw);
+    let head = raw.fill_buf()?;
+    Ok(if head.starts_with(&GZIP) {
+        Box::new(flate2::bufread::MultiGzDecoder::new(raw))
+    } else if head.starts_with(&ZSTD) {
+        Box::new(zstd::stream::read::Decoder::with_buffer(raw)?)
+    } else {
+        Box::new(raw)
+    })
+}
+
+/// Opens a file and tells its length and when it was changed last, in microseconds since 1970.
+pub(crate) fn open(path: &std::path::Path) -> io::Result<(File, u64, i64)> {
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(io::Error::new(
+            io::ErrorKind::IsADirectory,
+            "it is a directory",
+        ));
+    }
+    let modified = jiff::Timestamp::try_from(metadata.modified()?).map_err(io::Error::other)?;
+    Ok((file, metadata.len(), modified.as_microsecond()))
+}
+
+impl<R: Read> Pieces<R> {
+    /// The pieces of what the reader gives, of about `piece_bytes` each; an event may have `limit_bytes` at most.
+    pub(crate) fn new(reader: R, piece_bytes: usize, limit_bytes: usize) -> Self {
+        let limit_bytes = limit_bytes.max(piece_bytes);
+        Self {
+            reader,
+            buffer: Vec::new(),
+            offset: 0,
+            piece_bytes,
+            limit_bytes,
+            is_array: None,
+            is_at_end: false,
+            broken: None,
+        }
+    }
+
+    /// The next piece, `None` behind the last.
+    pub(crate) fn next_piece(&mut self) -> Result<Option<Piece>, PieceError> {
+        if let Some(error) = self.broken.take() {
+            self.is_at_end = true;
+            self.buffer.clear();
+            return Err(error);
+        }
+        let mut wanted = self.piece_bytes;
+        loop {
+            self.fill(wanted)?;
+            if self.buffer.trim_ascii_start().is_empty() && self.is_at_end {
+                return Ok(None);
+            }
+            let is_array = self.find_form();
+            let cut = if is_array {
+                self.cut_array()
+            } else {
+                self.cut_lines()
+            };
+            if let Some(piece) = cut {
+                return Ok(Some(piece));
+            }
+            if wanted >= self.limit_bytes {
+                let (offset, limit_bytes) = (self.offset, self.limit_bytes);
+                return Err(PieceError::TooLong {
+                    offset,
+                    limit_bytes,
+                });
+            }
+            wanted = wanted.saturating_mul(2).min(self.limit_bytes);
+        }
+    }
+
+    /// Reads until the buffer has this many bytes or the file ends.
+    fn fill(&mut self, wanted: usize) -> Result<(), PieceError> {
+        let missing = wanted.saturating_sub(self.buffer.len());
+        if missing == 0 || self.is_at_end {
+            return Ok(());
+        }
+        let at = self.offset + self.buffer.len() as u64;
+        self.buffer.reserve(missing);
+        let read = self
+            .reader
+            .by_ref()
+            .take(missing as u64)
+            .read_to_end(&mut self.buffer);
+        let n_read = read.map_err(|source| PieceError::Read { offset: at, source })?;
+        self.is_at_end = n_read < missing;
+        if at == 0 && self.buffer.starts_with(&BOM) {
+            self.drop_front(BOM.len());
+        }
+        Ok(())
+    }
+
+    /// Decides by the first byte that is no white space, once.
+    fn find_form(&mut self) -> bool {
+        let first = self.buffer.trim_ascii_start().first().copied();
+        *self.is_array.get_or_insert(first == Some(b'['))
+    }
+
+    /// Cuts behind the last line that is whole.
+    fn cut_lines(&mut self) -> Option<Piece> {
+        let end = if self.is_at_end {
+            self.buffer.len()
+        } else {
+            self.buffer.iter().rposition(|&byte| byte == b'\n')? + 1
+        };
+        let offset = self.offset;
+        let body = self.drop_front(end);
+        Some(Piece { offset, body })
+    }
+
+    /// Cuts behind the last element that is whole, and makes two arrays of one.
+    fn cut_array(&mut self) -> Option<Piece> {
+        let frames = pipeline::frame(&self.buffer);
+        let offset = self.offset;
+        let Some(broken) = &frames.broken else {
+            let end = self.buffer.len();
+            let rest_may_follow = !self.is_at_end;
+            let body = self.drop_front(end);
+            self.is_array = rest_may_follow.then_some(false);
+            return Some(Piece { offset, body });
+        };
+        let has_no_end = matches!(
+            broken.reason,
+            "the array has no end" | "the element has no end"
+        );
+        if self.is_at_end || !has_no_end {
+            if !self.is_at_end {
+                let at = self.offset + broken.offset as u64;
+                self.broken = Some(PieceError::BrokenArray {
+                    offset: at,
+                    reason: broken.reason,
+                });
+            }
+            let end = self.buffer.len();
+            return Some(Piece {
+                offset,
+                body: self.drop_front(end),
+            });
+        }
+        // An element that the buffer ends with may go on: `12` of `123`.
+        let n_whole = frames
+            .events
+            .len()
+            .saturating_sub(usize::from(broken.offset == self.buffer.len()));
+        let end = frames.events[..n_whole].last()?.end;
+        let mut body = self.drop_front(end);
+        body.push(b']');
+        // The comma behind the element opens the array of the next piece, at the same offset.
+        let comma = self.buffer.iter().position(|&byte| byte == b',')?;
+        self.buffer[comma] = b'[';
+        Some(Piece { offset, body })
+    }
+
+    /// Takes bytes off the front of the buffer.
+    fn drop_front(&mut self, n_bytes: usize) -> Vec<u8> {
+        let rest = self.buffer.split_off(n_bytes);
+        self.offset += n_bytes as u64;
+        std::mem::replace(&mut self.buffer, rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The pieces of a text as texts, then the error if there is one.
+    #[track_caller]
+    fn check(text: &str, piece_bytes: usize, expected: &[&str]) {
+        let mut pieces = Pieces::new(text.as_bytes(), piece_bytes, 40);
+        let mut found = Vec::new();
+        loop {
+            match pieces.next_piece() {
+                Ok(Some(piece)) => found.push(String::from_utf8(piece.body).unwrap()),
+                Ok(None) => break,
+                Err(error) => {
+                    found.push(error.to_string());
+                    break;
+                }
+            }
+        }
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_small_file_is_one_piece_as_it_is() {
+        check("{\"a\":\n1}", 40, &["{\"a\":\n1}"]);
+        check(" [1, 2]\n", 40, &[" [1, 2]\n"]);
+        check("", 40, &[]);
+        check(" \n ", 40, &[]);
+    }
+
+    #[test]
+    fn lines_are_cut_behind_the_last_whole_one() {
+        check("{1}\n{2}\n{3}\n{4}", 10, &["{1}\n{2}\n", "{3}\n{4}"]);
+        check(
+            "{1}\n{22222222222222}\n{3}\n",
+            6,
+            &["{1}\n", "{22222222222222}\n{3}\n"],
+        );
+    }
+
+    #[test]
+    fn an_array_is_cut_between_elements_and_stays_one_in_each_piece() {
+        check(
+            "[{1}, {2} , {3},{4}]",
+            10,
+            &["[{1}]", "[ {2}]", " [ {3}]", "[{4}]"],
+        );
+        check("[123,456,789]", 6, &["[123]", "[456]", "[789]"]);
+        check("[\"a,]\",\"b\\\"c\"]", 9, &["[\"a,]\"]", "[\"b\\\"c\"]"]);
+    }
+
+    #[test]
+    fn the_byte_order_mark_is_no_part_of_a_piece() {
+        check("\u{feff}{1}\n", 40, &["{1}\n"]);
+    }
+
+    #[test]
+    fn an_event_beyond_the_limit_is_an_error_that_says_where() {
+        let long = format!("{{1}}\n{{{}}}\n", "2".repeat(60));
+        check(
+            &long,
+            10,
+            &["{1}\n", "the event at byte 4 does not end within 40 bytes"],
+        );
+        let long = format!("[1,\"{}\"]", "2".repeat(60));
+        check(
+            &long,
+            10,
+            &["[1]", "the event at byte 2 does not end within 40 bytes"],
+        );
+    }
+
+    #[test]
+    fn a_broken_array_gives_what_was_read_of_it_and_then_the_place() {
+        let broken = "the array is broken at byte 4: no comma behind the element";
+        check("[1, 2 3, 4, 5, 6, 7]", 10, &["[1, 2 3, 4", broken]);
+        check("[1, 2", 10, &["[1, 2"]);
+    }
+
+    #[test]
+    fn pieces_of_any_size_hold_the_same_events_at_the_same_offsets() {
+        let events: Vec<String> = (0..200)
+            .map(|n| format!("{{\"n\":{n},\"s\":\"],[\"}}"))
+            .collect();
+        for text in [events.join("\n"), format!("[{}]", events.join(" ,\n"))] {
+            for piece_bytes in [30, 31, 64, 100, 1000, 100_000] {
+                let mut pieces = Pieces::new(text.as_bytes(), piece_bytes, 1 << 20);
+                let mut found = Vec::new();
+                while let Some(Piece { offset, body }) = pieces.next_piece().unwrap() {
+                    for event in pipeline::frame(&body).events {
+                        let start = usize::try_from(offset).unwrap() + event.start;
+                        assert_eq!(
+                            text.as_bytes()[start..start + event.len()],
+                            body[event.clone()]
+                        );
+                        found.push(String::from_utf8(body[event].to_vec()).unwrap());
+                    }
+                }
+                assert_eq!(found, events);
+            }
+        }
+    }
+
+    #[test]
+    fn gzip_and_zstd_are_read_as_streams() {
+        use std::io::Write as _;
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(b"{1}").unwrap();
+        let gzip = gzip.finish().unwrap();
+        for file in [
+            gzip,
+            zstd::bulk::compress(b"{1}", 3).unwrap(),
+            b"{1}".to_vec(),
+        ] {
+            let mut read = Vec::new();
+            inflated(io::Cursor::new(file))
+                .unwrap()
+                .read_to_end(&mut read)
+                .unwrap();
+            assert_eq!(read, b"{1}");
+        }
+    }
+}
