@@ -109,8 +109,12 @@ memory() {
 
 send_events() {
   echo "sending $rate events/s for $seconds s, seed $seed" >&2
-  "$bin/generator" --seed "$seed" --rate "$rate" --seconds "$seconds" \
-    --to "lambda://127.0.0.1:$port/ingest" --output json >"$work/sent.json"
+  if ! "$bin/generator" --seed "$seed" --rate "$rate" --seconds "$seconds" --output json \
+    --to "http://127.0.0.1:$port/2015-03-31/functions/ingest/invocations" >"$work/sent.json"; then
+    cat "$work/sent.json" >&2
+    grep -v '"level":"INFO"' "$log" | tail -n 5 >&2
+    fail "not every request was answered well" "the first failure and the log stand above"
+  fi
   memory >"$work/memory_peak"
 }
 

@@ -20,14 +20,14 @@ def main():
     n_sent = sent["n_events"]
     n_rows, n_distinct = grown(after, before, "n_rows"), grown(after, before, "n_distinct")
     file_bytes = grown(table, table_before, "data_file_bytes")
-    seconds = sent["elapsed_ms"] / 1000
+    seconds = sent["elapsed_s"]
     latency = sent["latency_ms"]
     print(f"""
-events sent      {n_sent:>12,}   {n_sent / seconds:,.0f} events/s, {sent["n_bytes"] / seconds / 1e6:,.1f} MB/s
+events sent      {n_sent:>12,}   {n_sent / seconds:,.0f} events/s, {sent["event_bytes"] / seconds / 1e6:,.1f} MB/s
 rows read back   {n_rows:>12,}   with DuckDB
 distinct ids     {n_distinct:>12,}   {"equal" if n_sent == n_rows == n_distinct else "NOT EQUAL"}
 latency          p50 {latency["p50"]:,.0f} ms, p95 {latency["p95"]:,.0f} ms, p99 {latency["p99"]:,.0f} ms, from the intended send time
-compression      {sent["n_bytes"] / max(file_bytes, 1):.1f} : 1, {size(sent["n_bytes"])} of JSON in {size(file_bytes)} of Parquet
+compression      {sent["event_bytes"] / max(file_bytes, 1):.1f} : 1, {size(sent["event_bytes"])} of JSON in {size(file_bytes)} of Parquet
 peak memory      {memory(work / "memory_peak")} for the function, {memory(work / "memory_idle")} idle
 data files       {grown(table, table_before, "n_data_files"):>12,}   {table.get("n_data_files", 0):,} in the table
 snapshots        {grown(table, table_before, "n_snapshots"):>12,}   {table.get("n_snapshots", 0):,} in the table

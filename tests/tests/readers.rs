@@ -1,5 +1,7 @@
 //! What is written is read back by engines that share no code with Calve: DuckDB and `PyIceberg`.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod support;
 
 use std::path::PathBuf;

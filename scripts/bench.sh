@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Measures speed, compression and memory: `--gate` fails when a figure is not reached, without it criterion compares with the last run.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+usage() {
+  cat <<'USAGE'
+usage: scripts/bench.sh [FILTER]          criterion: flattening, Parquet, and both, in bytes/s
+       scripts/bench.sh --gate            the figures that must be reached, against DuckDB, on 200,000 events
+       scripts/bench.sh --gate --short    the same on 20,000 events, without DuckDB, quick to build
+USAGE
+}
+
+main() {
+  case "${1:-} ${2:-}" in
+    "--gate --short")
+      build quick
+      "$bin/gate" --events 20000 --rounds 3
+      ;;
+    "--gate ")
+      ./scripts/venv.sh
+      # What is deployed is built this way, so this is what is measured.
+      build release
+      "$bin/gate" --peer-python .venv/bin/python
+      ;;
+    "-h "* | "--help "*) usage ;;
+    -*)
+      usage >&2
+      exit 2
+      ;;
+    *) cargo bench --locked --profile quick --package benches -- "$@" ;;
+  esac
+}
+
+build() {
+  cargo build --locked --quiet --profile "$1" --package benches --bins
+  bin=${CARGO_TARGET_DIR:-target}/$1
+}
+
+main "$@"
