@@ -112,9 +112,9 @@ fn expected_distinct(n: f64, d: f64, n_file: f64) -> f64 {
     for _ in 0..60 {
         let middle = f64::midpoint(low, high);
         if shown(middle, n) < d {
-            low = middle
+            low = middle;
         } else {
-            high = middle
+            high = middle;
         }
     }
     shown(low, n_file)
@@ -157,13 +157,15 @@ mod tests {
             1000,
             ColumnEncoding::Dictionary,
         );
-        // 2,000 of 10,000 possible values: most are new in the sample, most repeat in the file.
-        let urls = (0..2000_u64).map(|row| {
-            format!(
-                "url-{}",
-                row.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20 & 8191
-            )
-        });
+        // Draws from 8,192 values: most are new in the sample, most repeat in the file.
+        let mut state = 7_u64;
+        let mut draw = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            format!("url-{}", state >> 51)
+        };
+        let urls: Vec<String> = (0..2000).map(|_| draw()).collect();
         check(
             StringArray::from_iter_values(urls),
             200_000,
