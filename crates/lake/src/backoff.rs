@@ -31,7 +31,8 @@ impl Backoff {
 
     fn next_wait(&mut self) -> Duration {
         let longest = (self.last * 3).min(LONGEST);
-        let range_us = u64::try_from((longest - SHORTEST).as_micros()).unwrap_or(u64::MAX);
+        let range_us =
+            u64::try_from(longest.saturating_sub(SHORTEST).as_micros()).unwrap_or(u64::MAX);
         self.last = SHORTEST + Duration::from_micros(self.random.next() % (range_us + 1));
         self.last
     }

@@ -129,7 +129,7 @@ fn extremes(
     let bytes = |bytes: Option<&[u8]>, exact: bool| match (bytes, column_type) {
         (Some(bytes), _) if decimal => decimal_value(bytes),
         (Some(bytes), PrimitiveType::String | PrimitiveType::Binary) => {
-            Some(bytes.to_vec()).map(Value::Bytes)
+            Some(Value::Bytes(bytes.to_vec()))
         }
         (Some(bytes), PrimitiveType::Fixed(_) | PrimitiveType::Uuid) if exact => {
             Some(Value::Bytes(bytes.to_vec()))

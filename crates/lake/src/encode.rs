@@ -5,7 +5,7 @@ use arrow_schema::{ArrowError, FieldRef, Schema as ArrowSchema};
 use bytes::Bytes;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -15,6 +15,7 @@ use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use crate::data_file::DataFile;
+use crate::encoding::{self, ColumnEncoding};
 use crate::error::LakeError;
 use crate::facts::{FileFacts, Nans, facts};
 use crate::layout::{FileLayout, LayoutColumn};
@@ -148,9 +149,10 @@ impl Encoder {
     fn file(&mut self, first: RecordBatch) -> Result<EncodedFile, ParquetError> {
         let schema = first.schema();
         let parquet_schema = ArrowSchemaConverter::new().convert(&schema)?;
-        let properties = Arc::new(self.properties()?);
-        let root = parquet_schema.root_schema_ptr();
-        let mut writer = SerializedFileWriter::new(Vec::new(), root, properties)?;
+        let properties = Arc::new(self.properties(&first)?);
+        let mut bytes = Vec::new();
+        let mut writer =
+            SerializedFileWriter::new(&mut bytes, parquet_schema.root_schema_ptr(), properties)?;
         let factory = ArrowRowGroupWriterFactory::new(&writer, schema);
         let target_bytes = usize::try_from(self.options.target_file_bytes).unwrap_or(usize::MAX);
         let mut nans = Nans::new(&self.columns);
@@ -171,7 +173,7 @@ impl Encoder {
             }
         }
         let metadata = writer.finish()?;
-        let bytes = writer.into_inner()?;
+        drop(writer);
         Ok(EncodedFile {
             data_file: self.data_file(&metadata, &nans, bytes.len()),
             bytes: bytes.into(),
@@ -209,7 +211,8 @@ impl Encoder {
         Ok(writers)
     }
 
-    fn properties(&self) -> Result<WriterProperties, ParquetError> {
+    /// How the file is written; `first` are its first rows, by which the encodings are chosen.
+    fn properties(&self, first: &RecordBatch) -> Result<WriterProperties, ParquetError> {
         let path = |name: &str| ColumnPath::new(vec![name.to_owned()]);
         let level = ZstdLevel::try_new(self.options.zstd_level)?;
         let mut properties = WriterProperties::builder()
@@ -219,6 +222,17 @@ impl Encoder {
             // Long texts: nobody looks for pages by them, and their beginnings say little.
             properties =
                 properties.set_column_statistics_enabled(path(name), EnabledStatistics::Chunk);
+        }
+        let fields = first.schema_ref().fields().iter();
+        for (field, encoding) in fields.zip(encoding::choose(first, self.n_rows)) {
+            let column = path(field.name());
+            properties = match encoding {
+                ColumnEncoding::Dictionary => properties,
+                ColumnEncoding::Plain => properties.set_column_dictionary_enabled(column, false),
+                ColumnEncoding::Delta => properties
+                    .set_column_dictionary_enabled(column.clone(), false)
+                    .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED),
+            };
         }
         if let Some(name) = &self.options.bloom_column {
             properties = properties

@@ -5,7 +5,8 @@ use arrow_array::types::{Float32Type, Float64Type};
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
 use iceberg::spec::PrimitiveType;
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
+use parquet::file::statistics::Statistics;
 
 use crate::bounds::Bounds;
 use crate::data_file::ColumnFacts;
@@ -28,7 +29,7 @@ pub(crate) fn facts(
     options: &WriteOptions,
 ) -> FileFacts {
     let row_groups = footer.row_groups();
-    let n_rows: i64 = row_groups.iter().map(|group| group.num_rows()).sum();
+    let n_rows: i64 = row_groups.iter().map(RowGroupMetaData::num_rows).sum();
     let n_rows = n_rows.unsigned_abs();
     let mut columns = BTreeMap::new();
     for (place, column) in written.iter().enumerate() {
@@ -57,11 +58,8 @@ pub(crate) fn facts(
     }
     let split_offsets = row_groups
         .iter()
-        .filter_map(|group| {
-            group
-                .file_offset()
-                .or_else(|| first_page(group.columns().first()?))
-        })
+        .filter_map(|group| group.columns().first())
+        .map(first_page)
         .collect();
     FileFacts {
         n_rows,
@@ -70,12 +68,10 @@ pub(crate) fn facts(
     }
 }
 
-fn first_page(chunk: &ColumnChunkMetaData) -> Option<i64> {
-    Some(
-        chunk
-            .dictionary_page_offset()
-            .unwrap_or_else(|| chunk.data_page_offset()),
-    )
+fn first_page(chunk: &ColumnChunkMetaData) -> i64 {
+    chunk
+        .dictionary_page_offset()
+        .unwrap_or_else(|| chunk.data_page_offset())
 }
 
 fn has_bounds(column: &LayoutColumn, options: &WriteOptions) -> bool {
@@ -103,9 +99,7 @@ fn column_facts<'a>(
     for chunk in chunks {
         facts.column_bytes += chunk.compressed_size().unsigned_abs();
         facts.n_values += chunk.num_values().unsigned_abs();
-        let n_nulls = chunk
-            .statistics()
-            .and_then(|statistics| statistics.null_count_opt());
+        let n_nulls = chunk.statistics().and_then(Statistics::null_count_opt);
         facts.n_nulls += n_nulls.unwrap_or(0);
         let n_set = chunk.num_values().unsigned_abs() - n_nulls.unwrap_or(0);
         bounds.add(chunk.statistics(), n_set);

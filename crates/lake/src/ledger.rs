@@ -66,7 +66,7 @@ impl Ledger<'_> {
     ) -> Result<HashMap<Token, i64>, Cause> {
         let mut found = HashMap::new();
         let mut next = self.head.map(str::to_owned);
-        while let Some(location) = next {
+        while let Some(location) = next.take() {
             let segment = self.segment(&location).await?;
             for commit in &segment.commits {
                 let known = commit.tokens.iter().filter(|token| tokens.contains(token));
@@ -75,7 +75,7 @@ impl Ledger<'_> {
             if found.len() == tokens.len() || segment.begun_ms < since_ms {
                 break;
             }
-            next = segment.previous.clone();
+            next.clone_from(&segment.previous);
         }
         Ok(found)
     }

@@ -19,6 +19,7 @@ mod commit;
 mod compatible;
 mod data_file;
 mod encode;
+mod encoding;
 mod error;
 mod facts;
 mod group;

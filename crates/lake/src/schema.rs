@@ -203,7 +203,7 @@ mod tests {
         check(DataType::Int64, "long");
         check(DataType::Float32, "float");
         check(DataType::Float64, "double");
-        check(DataType::Decimal128(9, 2), "decimal(9,2)");
+        check(DataType::Decimal128(9, 2), "decimal(9, 2)");
         check(DataType::Date32, "date");
         check(DataType::Time64(TimeUnit::Microsecond), "time");
         check(

@@ -1,0 +1,157 @@
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use iceberg::{TableRequirement, TableUpdate};
+use lake::{
+    Catalog, CatalogError, CommitError, Lake, Listed, NewTable, Put, Receipt, Storage,
+    StorageError, TableName, TableState,
+};
+
+use crate::support::options;
+
+/// What happens to one commit on its way.
+#[derive(Debug, Clone)]
+pub(crate) enum Luck {
+    /// It happens, and the answer is lost in this way.
+    LoseAnswer(Answer),
+    /// It does not happen, and this is the answer.
+    Fail(Answer),
+    /// Another writer commits these receipts first.
+    Overtaken(Lake, Vec<Receipt>),
+    /// Nothing special.
+    Pass,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Answer {
+    Conflict,
+    Unknown,
+    Refused,
+}
+
+/// A catalog behind a bad network.
+#[derive(Debug)]
+pub(crate) struct UnluckyCatalog {
+    inner: Arc<dyn Catalog>,
+    luck: Mutex<VecDeque<Luck>>,
+}
+
+impl UnluckyCatalog {
+    /// The lake of this warehouse with the first commits meeting this luck.
+    pub(crate) fn over(directory: &std::path::Path, luck: Vec<Luck>) -> Lake {
+        let storage: Arc<dyn Storage> = Arc::new(lake::LocalStorage);
+        let location = format!("file://{}", directory.display());
+        let path = directory.join("catalog.db");
+        let name = lake::DEFAULT_CATALOG_NAME;
+        let inner = lake::SqliteCatalog::open(&path, name, &location, storage.clone()).unwrap();
+        let catalog = Self {
+            inner: Arc::new(inner),
+            luck: Mutex::new(luck.into()),
+        };
+        Lake::new(Arc::new(catalog), storage)
+    }
+}
+
+#[async_trait]
+impl Catalog for UnluckyCatalog {
+    async fn load(&self, name: &TableName) -> Result<Option<TableState>, CatalogError> {
+        self.inner.load(name).await
+    }
+
+    async fn create(&self, name: &TableName, table: NewTable) -> Result<TableState, CatalogError> {
+        self.inner.create(name, table).await
+    }
+
+    async fn list(&self) -> Result<Vec<TableName>, CatalogError> {
+        self.inner.list().await
+    }
+
+    async fn commit(
+        &self,
+        name: &TableName,
+        requirements: Vec<TableRequirement>,
+        updates: Vec<TableUpdate>,
+    ) -> Result<TableState, CommitError> {
+        let luck = self.luck.lock().unwrap().pop_front().unwrap_or(Luck::Pass);
+        match luck {
+            Luck::Pass => self.inner.commit(name, requirements, updates).await,
+            Luck::Fail(answer) => Err(answer.error()),
+            Luck::LoseAnswer(answer) => {
+                self.inner
+                    .commit(name, requirements, updates)
+                    .await
+                    .unwrap();
+                Err(answer.error())
+            }
+            Luck::Overtaken(other, receipts) => {
+                other.commit(name, receipts, &options(99)).await.unwrap();
+                self.inner.commit(name, requirements, updates).await
+            }
+        }
+    }
+}
+
+impl Answer {
+    fn error(self) -> CommitError {
+        match self {
+            Self::Conflict => CommitError::Conflict {
+                source: "409".into(),
+            },
+            Self::Unknown => CommitError::Unknown {
+                source: "504".into(),
+            },
+            Self::Refused => CommitError::Refused {
+                source: "400".into(),
+            },
+        }
+    }
+}
+
+/// A disk that is full for objects whose location holds a certain word.
+#[derive(Debug)]
+pub(crate) struct FullDisk {
+    pub(crate) word: &'static str,
+}
+
+#[async_trait]
+impl Storage for FullDisk {
+    async fn put_new(&self, location: &str, bytes: Bytes) -> Result<Put, StorageError> {
+        if location.contains(self.word) {
+            let source = std::io::Error::from(std::io::ErrorKind::StorageFull).into();
+            return Err(StorageError::Write {
+                location: location.to_owned(),
+                source,
+            });
+        }
+        lake::LocalStorage.put_new(location, bytes).await
+    }
+
+    async fn get(&self, location: &str) -> Result<Bytes, StorageError> {
+        lake::LocalStorage.get(location).await
+    }
+
+    async fn size(&self, location: &str) -> Result<Option<u64>, StorageError> {
+        lake::LocalStorage.size(location).await
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StorageError> {
+        lake::LocalStorage.list(prefix).await
+    }
+
+    async fn delete(&self, location: &str) -> Result<(), StorageError> {
+        lake::LocalStorage.delete(location).await
+    }
+}
+
+impl FullDisk {
+    pub(crate) fn under(directory: &std::path::Path, word: &'static str) -> Lake {
+        let storage: Arc<dyn Storage> = Arc::new(Self { word });
+        let location = format!("file://{}", directory.display());
+        let path = directory.join("catalog.db");
+        let name = lake::DEFAULT_CATALOG_NAME;
+        let catalog = lake::SqliteCatalog::open(&path, name, &location, storage.clone()).unwrap();
+        Lake::new(Arc::new(catalog), storage)
+    }
+}
