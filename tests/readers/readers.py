@@ -17,6 +17,9 @@ import sqlite3
 from collections import Counter
 from pathlib import Path
 
+IDS = ["event_id", "id", "message_id"]
+TYPES = ["event_type", "type"]
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -25,12 +28,15 @@ def main():
     parser.add_argument("table")
     parser.add_argument("--day", action="append", default=[], help="also count the rows of this UTC day")
     parser.add_argument("--time", default="event_time", help="the column that days are taken from")
-    parser.add_argument("--id", default="event_id", help="the column whose distinct values are counted")
-    parser.add_argument("--type", default="event_type", help="the column whose values are counted")
     parser.add_argument("--lines", action="store_true", help="every row too, as canonical JSON")
     options = parser.parse_args()
     action = {"duckdb": read_with_duckdb, "pyiceberg": read_with_pyiceberg, "create": create}
     print(json.dumps(action[options.action](options), ensure_ascii=False))
+
+
+def column_of(columns, names):
+    """The first of these names that is a column: the id and the type of an event have the usual names."""
+    return next((name for name in names if name in columns), None)
 
 
 def read_with_duckdb(options):
@@ -51,14 +57,14 @@ def read_with_duckdb(options):
 
     n_rows = connection.execute("SELECT count(*) FROM events").fetchone()[0]
     seen = {"engine": "duckdb", "n_rows": n_rows, "columns": sorted(columns)}
-    if options.id in columns:
-        query = f"SELECT count(DISTINCT {name(options.id)}) FROM events"
+    if event_id := column_of(columns, IDS):
+        query = f"SELECT count(DISTINCT {name(event_id)}) FROM events"
         seen["n_distinct"] = connection.execute(query).fetchone()[0]
     if options.time in columns:
         seen["by_day"] = counts(f"strftime({name(options.time)} AT TIME ZONE 'UTC', '%Y-%m-%d')")
         seen["days"] = {day: one_day(day) for day in options.day}
-    if options.type in columns:
-        seen["by_type"] = counts(name(options.type))
+    if event_type := column_of(columns, TYPES):
+        seen["by_type"] = counts(name(event_type))
     if options.lines:
         seen["lines"] = canonical_lines(connection.execute("SELECT * FROM events").fetch_arrow_table())
     return seen
@@ -97,13 +103,13 @@ def read_with_pyiceberg(options):
         return {"n_rows": scan.to_arrow().num_rows, "n_files": len(list(scan.plan_files()))}
 
     seen = {"engine": "pyiceberg", "n_rows": rows.num_rows, "columns": sorted(rows.column_names)}
-    if options.id in rows.column_names:
-        seen["n_distinct"] = len({value for value in rows[options.id].to_pylist() if value is not None})
+    if event_id := column_of(rows.column_names, IDS):
+        seen["n_distinct"] = len({value for value in rows[event_id].to_pylist() if value is not None})
     if options.time in rows.column_names:
         seen["by_day"] = tally(str(time.date()) for time in rows[options.time].to_pylist())
         seen["days"] = {day: one_day(day) for day in options.day}
-    if options.type in rows.column_names:
-        seen["by_type"] = tally(str(value) for value in rows[options.type].to_pylist())
+    if event_type := column_of(rows.column_names, TYPES):
+        seen["by_type"] = tally(str(value) for value in rows[event_type].to_pylist())
     if options.lines:
         seen["lines"] = canonical_lines(rows)
     return seen

@@ -15,6 +15,10 @@ use support::{Read, Warehouse, canonical, events_of, rebuild};
 fn check(warehouse: &Warehouse, files: &[PathBuf], n_expected: usize) -> Read {
     let (duckdb, pyiceberg) = warehouse.read_with_both();
     assert_eq!(duckdb.columns, pyiceberg.columns);
+    assert_eq!(
+        (duckdb.lines.len(), pyiceberg.lines.len()),
+        (n_expected, n_expected)
+    );
     for (ours, theirs) in duckdb.lines.iter().zip(&pyiceberg.lines) {
         assert_eq!(ours, theirs, "DuckDB and PyIceberg read different rows");
     }
