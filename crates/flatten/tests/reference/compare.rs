@@ -34,11 +34,9 @@ pub(crate) fn compare(
     shape: &Shape,
     input: &Input<'_>,
 ) -> Result<Reference, String> {
-    let flattener =
+    let fast =
         Flattener::new(schema.clone(), shape.clone()).map_err(|error| format!("{error:?}"))?;
-    let flattened = flattener
-        .flatten(input)
-        .map_err(|error| format!("{error:?}"))?;
+    let flattened = fast.flatten(input).map_err(|error| format!("{error:?}"))?;
     let expected = flatten(schema, shape, input);
     let found = Reference {
         columns: flattened.columns.clone(),

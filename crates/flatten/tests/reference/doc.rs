@@ -38,7 +38,7 @@ pub(crate) fn after_rule_1(node: &Node<'_>, path: &[String], shape: &Shape) -> S
     }
     let mut members = Vec::new();
     for member in node.members() {
-        let below = [path, &[member.key.clone()]].concat();
+        let below = [path, std::slice::from_ref(&member.key)].concat();
         let text = match declared(&below, shape) {
             Some(DeclaredType::Drop) => continue,
             Some(DeclaredType::Sha256) if !member.value.is_null() => {
@@ -57,7 +57,7 @@ fn is_changed(node: &Node<'_>, path: &[String], shape: &Shape) -> bool {
         return false;
     };
     members.iter().any(|member| {
-        let below = [path, &[member.key.clone()]].concat();
+        let below = [path, std::slice::from_ref(&member.key)].concat();
         match declared(&below, shape) {
             Some(DeclaredType::Drop) => true,
             Some(DeclaredType::Sha256) => !member.value.is_null(),

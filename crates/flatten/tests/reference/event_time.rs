@@ -52,13 +52,15 @@ impl EventTime {
 pub(crate) fn find(root: &Node<'_>, shape: &Shape, arrival_us: i64) -> Result<EventTime, Refusal> {
     let mut present = Vec::new();
     for pointer in &shape.time {
-        let Some(scalar) = at(root, pointer, shape) else {
+        let Some(value) = at(root, pointer, shape) else {
             continue;
         };
         present.push(pointer.clone());
-        let Some(readable) =
-            scalar.and_then(|scalar| read(&scalar, shape.assume_offset.as_deref()))
-        else {
+        let readable = match value {
+            Present::Scalar(scalar) => read(&scalar, shape.assume_offset.as_deref()),
+            Present::Other => None,
+        };
+        let Some(readable) = readable else {
             continue;
         };
         let pointer = pointer.clone();
@@ -82,8 +84,15 @@ pub(crate) fn find(root: &Node<'_>, shape: &Shape, arrival_us: i64) -> Result<Ev
     }
 }
 
-/// The value at a pointer after rule 1: `None` when absent or null, `Some(None)` when it is no scalar.
-fn at(root: &Node<'_>, pointer: &str, shape: &Shape) -> Option<Option<Scalar>> {
+/// What is at a pointer when it is present and not null.
+enum Present {
+    Scalar(Scalar),
+    /// An array or an object.
+    Other,
+}
+
+/// The value at a pointer after rule 1: `None` when absent or null.
+fn at(root: &Node<'_>, pointer: &str, shape: &Shape) -> Option<Present> {
     let keys = names::keys(pointer)?;
     let mut node = root;
     for n_keys in 1..=keys.len() {
@@ -98,14 +107,14 @@ fn at(root: &Node<'_>, pointer: &str, shape: &Shape) -> Option<Option<Scalar>> {
                 return None;
             }
             Some(flatten::DeclaredType::Sha256) => {
-                return Some(Some(Scalar::String(doc::sha256(node))));
+                return Some(Present::Scalar(Scalar::String(doc::sha256(node))));
             }
             _ => {}
         }
     }
     match &node.value {
         Value::Null => None,
-        _ => Some(walk::scalar(node)),
+        _ => Some(walk::scalar(node).map_or(Present::Other, Present::Scalar)),
     }
 }
 

@@ -7,9 +7,9 @@ const RESERVED: &str = "event_time _ingested_at _time_source _source_id _source_
 
 /// The path as in RFC 6901.
 pub(crate) fn pointer<'a>(keys: impl IntoIterator<Item = &'a str>) -> String {
-    keys.into_iter()
-        .map(|key| format!("/{}", key.replace('~', "~0").replace('/', "~1")))
-        .collect()
+    keys.into_iter().fold(String::new(), |above, key| {
+        format!("{above}/{}", key.replace('~', "~0").replace('/', "~1"))
+    })
 }
 
 /// The keys of a pointer, `None` when the text is none.

@@ -56,7 +56,6 @@ pub(crate) fn rebuild(columns: &[Column], row: &[Cell], shape: &Shape) -> Option
 
 fn value_of(column: &Column, cell: &Cell) -> Option<Tree> {
     Some(match (cell, &column.data_type) {
-        (Cell::Null, _) => return None,
         (Cell::Long(days), DataType::Date32) => Tree::String(times::print_date(i128::from(*days))),
         (Cell::Long(time_us), DataType::Timestamp(..)) => {
             Tree::String(times::print_column(i128::from(*time_us)))
@@ -70,7 +69,7 @@ fn value_of(column: &Column, cell: &Cell) -> Option<Tree> {
         (Cell::Float(bits), _) => Tree::Number(fits::shortest_float(f32::from_bits(*bits))?),
         (Cell::Bytes(bytes), _) => Tree::String(fits::print_uuid(bytes)),
         (Cell::Text(text), _) => Tree::String(text.clone()),
-        (Cell::Decimal(_) | Cell::Other(_), _) => return None,
+        (Cell::Null | Cell::Decimal(_) | Cell::Other(_), _) => return None,
     })
 }
 

@@ -76,22 +76,22 @@ fn walk_members(
     for member in object.members() {
         let mut path = above.to_vec();
         path.push((member.raw_key.to_owned(), member.key.clone()));
-        walk_value(&member.value, path, shape, time, found);
+        walk_value(&member.value, &path, shape, time, found);
     }
 }
 
 fn walk_value(
     node: &Node<'_>,
-    path: Vec<(String, String)>,
+    path: &[(String, String)],
     shape: &Shape,
     time: Option<(&str, bool)>,
     found: &mut Vec<Found>,
 ) {
-    let pointer = pointer(&path);
+    let pointer = pointer(path);
     let declared = shape.columns.get(&pointer).copied();
     let mut add = |what: What, text: String| {
         found.push(Found {
-            path: path.clone(),
+            path: path.to_vec(),
             text,
             what,
         });
@@ -141,7 +141,7 @@ fn walk_value(
             } else if path.len() >= shape.max_depth {
                 add(What::LeftOver, doc::after_rule_1(node, &keys, shape));
             } else {
-                walk_members(node, &path, shape, time, found);
+                walk_members(node, path, shape, time, found);
             }
         }
         _ => {

@@ -1,5 +1,10 @@
 //! Examples of every rule of `docs/flattening.md`. The fast flattener and the reference have to agree with each.
 
+#![expect(
+    clippy::needless_raw_string_hashes,
+    reason = "`UPDATE_EXPECT=1` writes them"
+)]
+
 mod columns;
 mod event_times;
 mod events;
@@ -71,6 +76,10 @@ impl Table {
 
 /// Flattens the events with both flatteners and compares what comes out with the expectation.
 #[track_caller]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a test writes its table and expectation in place"
+)]
 fn check<E: AsRef<[u8]>>(table: Table, events: &[E], expected: Expect) {
     let records = [Record {
         source_id: "a.ndjson",

@@ -9,7 +9,8 @@ use flatten::{Event, Input, Record, Schema, Shape};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-pub(crate) use tables::{schema, shape};
+use tables::schema;
+pub(crate) use tables::shape;
 
 /// Everything that decides a result.
 #[derive(Clone)]
@@ -22,8 +23,8 @@ pub(crate) struct Batch {
 impl Batch {
     /// Calls `use_input` with the batch as input: three records that arrived a second apart.
     pub(crate) fn with_input<T>(&self, use_input: impl FnOnce(&Input<'_>) -> T) -> T {
-        let records = [0, 1, 2].map(|second| Record {
-            source_id: ["first", "", "third"][second as usize],
+        let records = [("first", 0), ("", 1), ("third", 2)].map(|(source_id, second)| Record {
+            source_id,
             arrival_us: super::rules::ARRIVAL_US + second * 1_000_000,
         });
         let events: Vec<_> = (0..)
