@@ -109,7 +109,7 @@ memory() {
 
 send_events() {
   echo "sending $rate events/s for $seconds s, seed $seed" >&2
-  if ! "$bin/generator" --seed "$seed" --rate "$rate" --seconds "$seconds" --output json \
+  if ! "$bin/generator" --seed "$seed" --rate "$rate" --seconds "$seconds" --batch 1000 --output json \
     --to "http://127.0.0.1:$port/2015-03-31/functions/ingest/invocations" >"$work/sent.json"; then
     cat "$work/sent.json" >&2
     grep -v '"level":"INFO"' "$log" | tail -n 5 >&2
