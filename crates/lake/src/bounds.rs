@@ -294,3 +294,57 @@ fn upper_bytes(bytes: &[u8]) -> Option<Vec<u8>> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_bounds_of_any_text_enclose_it(text in any_text()) {
+            let lower = lower_text(text.as_bytes());
+            prop_assert!(lower.as_slice() <= text.as_bytes());
+            prop_assert!(std::str::from_utf8(&lower).unwrap().chars().count() <= BOUND_LENGTH);
+            if let Some(upper) = upper_text(text.as_bytes()) {
+                prop_assert!(upper.as_slice() >= text.as_bytes());
+                prop_assert!(std::str::from_utf8(&upper).unwrap().chars().count() <= BOUND_LENGTH);
+            } else {
+                prop_assert!(text.chars().take(BOUND_LENGTH).all(|c| c == char::MAX));
+            }
+        }
+
+        #[test]
+        fn the_bounds_of_any_bytes_enclose_them(bytes in prop::collection::vec(250_u8.., 0..40)) {
+            match upper_bytes(&bytes) {
+                Some(upper) => prop_assert!(upper >= bytes && upper.len() <= BOUND_LENGTH),
+                None => prop_assert!(bytes.iter().take(BOUND_LENGTH).all(|b| *b == u8::MAX)),
+            }
+        }
+
+        #[test]
+        fn decimals_are_as_short_as_they_can_be_and_read_back(value in any::<i128>(), shift in 0..127) {
+            let value = value >> shift;
+            let bytes = shortest(value);
+            let read = decimal_value(&bytes);
+            prop_assert!(matches!(read, Some(Value::Decimal(read)) if read == value));
+            let shorter = decimal_value(&bytes[1..]);
+            prop_assert!(bytes.len() == 1 || !matches!(shorter, Some(Value::Decimal(v)) if v == value));
+        }
+    }
+
+    /// Texts whose characters are likely to be the last of their kind.
+    fn any_text() -> impl Strategy<Value = String> {
+        let hostile = prop::sample::select(vec![
+            'a',
+            '\u{7f}',
+            '\u{7ff}',
+            '\u{d7ff}',
+            '\u{ffff}',
+            char::MAX,
+        ]);
+        let character = prop_oneof![3 => hostile, 1 => any::<char>()];
+        prop::collection::vec(character, 0..40).prop_map(|chars| chars.into_iter().collect())
+    }
+}

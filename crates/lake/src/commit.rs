@@ -10,7 +10,8 @@ use crate::compatible;
 use crate::error::LakeError;
 use crate::lake::Lake;
 use crate::ledger::{LEDGER_PROPERTY, Ledger, LedgerEntry};
-use crate::manifests::{write_manifest_list, write_manifests};
+use crate::manifests::{current_manifests, write_manifest_list, write_manifests};
+use crate::merge::{Merged, merge, replaced};
 use crate::metadata::metadata_directory;
 use crate::name::TableName;
 use crate::receipt::Receipt;
@@ -143,6 +144,7 @@ struct Work<'a> {
     /// Every commit that was sent: any of them may have happened.
     sent: Vec<Sent>,
     manifests: Option<(Vec<usize>, Vec<ManifestFile>)>,
+    merged: Vec<Merged>,
     last_error: Option<CommitError>,
 }
 
@@ -179,6 +181,7 @@ impl<'a> Work<'a> {
             receipts,
             sent: Vec::new(),
             manifests: None,
+            merged: Vec::new(),
             last_error: None,
         }
     }
@@ -274,11 +277,14 @@ impl<'a> Work<'a> {
             .manifests(metadata, &receipts)
             .await
             .map_err(not_sent)?;
-        let storage = self.lake.storage.as_ref();
+        let lake = self.lake;
+        let storage = lake.storage.as_ref();
         let elapsed_ms = i64::try_from(self.begun.elapsed().as_millis()).unwrap_or(i64::MAX);
         let now_ms = timestamp_ms(metadata, self.options.now_ms.saturating_add(elapsed_ms));
         let snapshot_id = self.new_snapshot_id(metadata);
-        let manifest_list = write_manifest_list(storage, metadata, snapshot_id, &manifests)
+        let inherited = self.inherited(metadata).await.map_err(not_sent)?;
+        let listed = manifests.into_iter().chain(inherited).collect();
+        let manifest_list = write_manifest_list(storage, metadata, snapshot_id, listed)
             .await
             .map_err(not_sent)?;
         let added = Added::of(receipts.iter().flat_map(|i| &self.receipts[*i].data_files));
@@ -373,6 +379,21 @@ impl<'a> Work<'a> {
         let manifests = write_manifests(self.lake.storage.as_ref(), metadata, files).await?;
         self.manifests = Some((receipts.to_vec(), manifests.clone()));
         Ok(manifests)
+    }
+
+    /// The manifests of the current snapshot, merged where there are many of them.
+    ///
+    /// They are merged for the first attempt only; later ones use what was merged, if all of it is still there. A merge that
+    /// fails harms nothing: the list is longer than it might be.
+    async fn inherited(&mut self, metadata: &TableMetadata) -> Result<Vec<ManifestFile>, Cause> {
+        let storage = self.lake.storage.as_ref();
+        let manifests = current_manifests(storage, metadata).await?;
+        if self.sent.is_empty() && self.merged.is_empty() {
+            self.merged = merge(storage, metadata, &manifests)
+                .await
+                .unwrap_or_default();
+        }
+        Ok(self.merged.iter().fold(manifests, replaced))
     }
 
     /// Remembers why the attempt failed, or gives up when the next would fail as well.

@@ -28,6 +28,7 @@ mod layout;
 mod ledger;
 mod local;
 mod manifests;
+mod merge;
 mod metadata;
 mod name;
 mod part;

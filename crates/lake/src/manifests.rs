@@ -15,6 +15,9 @@ use crate::data_file::DataFile;
 use crate::metadata::{MemoryFile, metadata_directory};
 use crate::storage::{Put, Storage};
 
+/// What a manifest that was written for no particular snapshot has for its snapshot.
+const NO_SNAPSHOT: i64 = -1;
+
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Writes the files into new manifests, one for each partition spec.
@@ -47,8 +50,7 @@ async fn write_manifest(
         .ok_or_else(|| format!("the table has no partition spec {spec_id}"))?;
     let schema = metadata.current_schema();
     let partition_type = spec.partition_type(schema)?;
-    let directory = metadata_directory(metadata);
-    let file = MemoryFile::new(format!("{directory}/{}-m0.avro", Uuid::new_v4()));
+    let file = MemoryFile::new(new_manifest_location(metadata));
     let mut writer =
         ManifestWriterBuilder::new(file.output(), None, schema.clone(), spec.as_ref().clone())
             .build_v2_data();
@@ -56,25 +58,38 @@ async fn write_manifest(
         writer.add_file(iceberg_data_file(data_file, partition_type.fields())?, -1)?;
     }
     let manifest = writer.write_manifest_file().await?;
-    put(storage, file.location(), file.bytes().await?).await?;
+    put_object(storage, file.location(), file.bytes().await?).await?;
     Ok(manifest)
 }
 
-/// Writes the list of the new manifests and those of the parent snapshot, and returns its location.
+/// A name that no other manifest has.
+pub(crate) fn new_manifest_location(metadata: &TableMetadata) -> String {
+    format!(
+        "{}/{}-m0.avro",
+        metadata_directory(metadata),
+        Uuid::new_v4()
+    )
+}
+
+/// The manifests of the current snapshot; none when there is no snapshot.
+pub(crate) async fn current_manifests(
+    storage: &dyn Storage,
+    metadata: &TableMetadata,
+) -> Result<Vec<ManifestFile>, Cause> {
+    match metadata.current_snapshot() {
+        None => Ok(Vec::new()),
+        Some(snapshot) => read_manifest_list(&storage.get(snapshot.manifest_list()).await?),
+    }
+}
+
+/// Writes the list of these manifests, of which those that name no snapshot are new, and returns its location.
 pub(crate) async fn write_manifest_list(
     storage: &dyn Storage,
     metadata: &TableMetadata,
     snapshot_id: i64,
-    manifests: &[ManifestFile],
+    manifests: Vec<ManifestFile>,
 ) -> Result<String, Cause> {
     let parent = metadata.current_snapshot();
-    let inherited = match parent {
-        None => Vec::new(),
-        Some(parent) => {
-            let bytes = storage.get(parent.manifest_list()).await?;
-            read_manifest_list(&bytes)?
-        }
-    };
     let written = Arc::new(Mutex::new(Bytes::new()));
     let mut writer = ManifestListWriter::v2(
         Box::new(Capture(written.clone())),
@@ -82,16 +97,17 @@ pub(crate) async fn write_manifest_list(
         parent.map(|parent| parent.snapshot_id()),
         metadata.next_sequence_number(),
     );
-    let new = manifests.iter().cloned().map(|mut manifest| {
-        manifest.added_snapshot_id = snapshot_id;
+    writer.add_manifests(manifests.into_iter().map(|mut manifest| {
+        if manifest.added_snapshot_id == NO_SNAPSHOT {
+            manifest.added_snapshot_id = snapshot_id;
+        }
         manifest
-    });
-    writer.add_manifests(new.chain(inherited))?;
+    }))?;
     writer.close().await?;
     let directory = metadata_directory(metadata);
     let location = format!("{directory}/snap-{snapshot_id}-1-{}.avro", Uuid::new_v4());
     let bytes = written.lock().await.clone();
-    put(storage, &location, bytes).await?;
+    put_object(storage, &location, bytes).await?;
     Ok(location)
 }
 
@@ -103,7 +119,12 @@ fn read_manifest_list(bytes: &[u8]) -> Result<Vec<ManifestFile>, Cause> {
     Ok(list.consume_entries().into_iter().collect())
 }
 
-async fn put(storage: &dyn Storage, location: &str, bytes: Bytes) -> Result<(), Cause> {
+/// Writes an object under a name that holds a UUID, so that there can be none of that name.
+pub(crate) async fn put_object(
+    storage: &dyn Storage,
+    location: &str,
+    bytes: Bytes,
+) -> Result<(), Cause> {
     match storage.put_new(location, bytes).await? {
         Put::Written => Ok(()),
         Put::AlreadyThere => Err(format!("`{location}` is there already").into()),

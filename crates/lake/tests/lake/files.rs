@@ -238,10 +238,9 @@ async fn the_same_rows_give_the_same_bytes_with_any_number_of_threads() {
     let ids: Vec<String> = (0..20_000)
         .map(|n| format!("id-{}", n * 7919 % 5000))
         .collect();
-    let rows: Vec<(i64, &str)> = ids
-        .iter()
-        .enumerate()
-        .map(|(n, id)| (TODAY_US + n as i64 % 3 * DAY_US + n as i64, id.as_str()))
+    let rows: Vec<(i64, &str)> = (0_i64..)
+        .zip(&ids)
+        .map(|(n, id)| (TODAY_US + n % 3 * DAY_US + n, id.as_str()))
         .collect();
     let files = |n_threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new()

@@ -1,5 +1,10 @@
 //! What the lake promises, from rows to snapshots, on a directory and a SQLite file.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test whose preparation fails should stop right there"
+)]
+
 mod commits;
 mod fakes;
 mod files;

@@ -93,7 +93,10 @@ pub(crate) async fn data_files(lake: &Lake, table: &Table) -> Vec<String> {
     let list = ManifestList::parse_with_version(&list, FormatVersion::V2).unwrap();
     for manifest in list.entries() {
         let bytes = lake.storage().get(&manifest.manifest_path).await.unwrap();
-        assert_eq!(bytes.len() as i64, manifest.manifest_length);
+        assert_eq!(
+            i64::try_from(bytes.len()).unwrap(),
+            manifest.manifest_length
+        );
         let manifest = Manifest::parse_avro(&bytes).unwrap();
         let alive = manifest.entries().iter().filter(|entry| entry.is_alive());
         locations.extend(alive.map(|entry| entry.file_path().to_owned()));
