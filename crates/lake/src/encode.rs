@@ -28,7 +28,7 @@ pub struct WriteOptions {
     pub target_file_bytes: u64,
     /// A row group that has reached this size in bytes, encoded, is closed. Default: 32 MiB.
     pub row_group_bytes: u64,
-    /// Zstandard level, 1 to 22. Higher is smaller and slower. Default: 3.
+    /// Zstandard level, 1 to 22. Higher is smaller and slower. Default: 1.
     pub zstd_level: i32,
     /// The column that gets a bloom filter. Default: none.
     pub bloom_column: Option<String>,
@@ -47,7 +47,7 @@ impl Default for WriteOptions {
         Self {
             target_file_bytes: 128 << 20,
             row_group_bytes: 32 << 20,
-            zstd_level: 3,
+            zstd_level: 1,
             bloom_column: None,
             bounded_columns: Vec::new(),
             n_bounded_columns: 100,

@@ -26,7 +26,7 @@ pub struct Settings {
     pub target_file_bytes: ByteSize,
     /// Size at which a row group is closed, encoded. Default: 32 MiB.
     pub row_group_bytes: ByteSize,
-    /// Zstandard level of data files, 1 to 22. Default: 3.
+    /// Zstandard level of data files, 1 to 22. Default: 1.
     pub zstd_level: i32,
     /// Most that one payload may have once inflated. Default: 256 MiB.
     pub max_payload_inflated_bytes: ByteSize,
@@ -137,7 +137,7 @@ impl Default for Settings {
             warehouse: PathBuf::from(".calve/warehouse"),
             target_file_bytes: ByteSize::new(128 << 20),
             row_group_bytes: ByteSize::new(32 << 20),
-            zstd_level: 3,
+            zstd_level: 1,
             max_payload_inflated_bytes: ByteSize::new(256 << 20),
             deadline_margin_ms: 5_000,
             threads: 0,
