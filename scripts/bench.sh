@@ -33,7 +33,10 @@ main() {
 }
 
 build() {
-  cargo build --locked --quiet --profile "$1" --package benches --bins
+  # The quick profile builds the whole workspace, as the tests do: with the same features, and so only once.
+  local what=(--package benches --bins)
+  [ "$1" != quick ] || what=(--workspace)
+  cargo build --locked --quiet --profile "$1" "${what[@]}"
   bin=${CARGO_TARGET_DIR:-target}/$1
 }
 

@@ -71,7 +71,7 @@ rows() {
 # Starts the function as AWS would run it, and waits until it answers.
 start_function() {
   port=$(python -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-  log=$work/function.log
+  log=$warehouse/run.log
   CALVE_WAREHOUSE=$warehouse cargo lambda watch --ignore-changes --profile quick --quiet \
     --invoke-address 127.0.0.1 --invoke-port "$port" >"$log" 2>&1 &
   watch_pid=$!
@@ -108,8 +108,10 @@ memory() {
 }
 
 send_events() {
+  local batch=$((rate / 20)) # Twenty requests a second, of at most 1,000 events, about 0.9 MB.
+  batch=$((batch < 1 ? 1 : batch > 1000 ? 1000 : batch))
   echo "sending $rate events/s for $seconds s, seed $seed" >&2
-  if ! "$bin/generator" --seed "$seed" --rate "$rate" --seconds "$seconds" --batch 1000 --output json \
+  if ! "$bin/generator" --seed "$seed" --rate "$rate" --seconds "$seconds" --batch "$batch" --output json \
     --to "http://127.0.0.1:$port/2015-03-31/functions/ingest/invocations" >"$work/sent.json"; then
     cat "$work/sent.json" >&2
     grep -v '"level":"INFO"' "$log" | tail -n 5 >&2

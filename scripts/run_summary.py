@@ -37,7 +37,7 @@ rows in all      {after.get("n_rows", 0):>12,}
     print_counts("rows by day", after.get("by_day", {}))
     print_counts("rows by type", after.get("by_type", {}))
     if not n_sent == n_rows == n_distinct:
-        complain(sent, n_sent, n_rows, n_distinct)
+        complain(sent["seed"], warehouse, n_sent, n_rows, n_distinct)
     option = "" if warehouse.endswith("/.calve/warehouse") else f" --warehouse {warehouse}"
     print(f"""next
   target/quick/calve table show{option}
@@ -53,11 +53,11 @@ def print_counts(title, counts):
     print()
 
 
-def complain(sent, n_sent, n_rows, n_distinct):
-    hint = "the log of the function is printed with `calve --verbose`; nothing was deleted from the warehouse"
+def complain(seed, warehouse, n_sent, n_rows, n_distinct):
+    hint = f"the function's log is {warehouse}/run.log; did something else write to the table?"
     if n_rows == n_sent and n_distinct < n_rows:
-        hint = f"seed {sent['seed']} was used before in this warehouse, so its events have the same ids: choose another"
-    sys.exit(f"error: {n_sent:,} events sent, {n_rows:,} rows read back, {n_distinct:,} distinct\n\nhint: {hint}")
+        hint = f"seed {seed} was used before in this warehouse, so its events have the same ids: choose another"
+    sys.exit(f"error: {n_sent:,} events sent, {n_rows:,} rows read back, {n_distinct:,} new ids\n\nhint: {hint}")
 
 
 def memory(path):
