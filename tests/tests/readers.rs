@@ -170,7 +170,7 @@ fn a_table_that_grows_new_columns_reads_back_whole() {
 fn a_table_that_another_tool_made_takes_events_and_keeps_its_partitioning() {
     let warehouse = Warehouse::new();
     warehouse.calve(&["table", "create", "--table", "analytics.events"]);
-    warehouse.python(&["create", warehouse.root(), "foreign.sales"]);
+    support::python(&["create", warehouse.root(), "foreign.sales"]);
     let event = |id: u32, time: &str, city: &str| {
         json!({ "id": id, "event_time": time, "city": city, "price": 12.5, "small": 7, "ratio": 0.5,
                 "bought_on": "2026-03-01", "tags": ["a"], "extra": { "x": true } })
@@ -181,7 +181,7 @@ fn a_table_that_another_tool_made_takes_events_and_keeps_its_partitioning() {
         event(3, "2026-03-02T12:00:00Z", "Oslo"),
         json!({ "event_time": "2026-03-02T12:00:00Z", "city": "no id: the column is required" }),
     ];
-    let text: String = events.iter().map(|event| format!("{event}\n")).collect();
+    let text = events.each_ref().map(Value::to_string).join("\n");
     let files = [warehouse.file("sales.ndjson", text.as_bytes())];
     let warehouse = warehouse.with_table("foreign.sales");
     let summary = warehouse.ingest(&files);

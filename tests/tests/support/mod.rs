@@ -97,21 +97,6 @@ impl Warehouse {
             .current_dir(&self.directory))
     }
 
-    /// Runs the script that reads tables with the other engines.
-    #[track_caller]
-    pub(crate) fn python(&self, arguments: &[&str]) -> String {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let python = here.join("../.venv/bin/python");
-        assert!(
-            python.exists(),
-            "`{}` is missing: run ./scripts/venv.sh",
-            python.display()
-        );
-        run(Command::new(python)
-            .arg(here.join("readers/readers.py"))
-            .args(arguments))
-    }
-
     /// What one engine sees, with the rows and files of these days.
     #[track_caller]
     pub(crate) fn read(&self, engine: &str, days: &[&str]) -> Read {
@@ -119,7 +104,7 @@ impl Warehouse {
         if self.table == "analytics.events" && !days.is_empty() {
             arguments.extend(days.iter().flat_map(|day| ["--day", day]));
         }
-        serde_json::from_str(&self.python(&arguments)).unwrap()
+        serde_json::from_str(&python(&arguments)).unwrap()
     }
 
     /// What both engines see.
@@ -142,6 +127,21 @@ impl Warehouse {
         });
         columns.collect()
     }
+}
+
+/// Runs the script that reads tables with the other engines.
+#[track_caller]
+pub(crate) fn python(arguments: &[&str]) -> String {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = here.join("../.venv/bin/python");
+    assert!(
+        python.exists(),
+        "`{}` is missing: run ./scripts/venv.sh",
+        python.display()
+    );
+    run(Command::new(python)
+        .arg(here.join("readers/readers.py"))
+        .args(arguments))
 }
 
 /// A file of this repository.
