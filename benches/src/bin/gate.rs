@@ -1,6 +1,7 @@
 //! Measures the figures that must be reached, and fails when one is not.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
@@ -83,13 +84,13 @@ fn run(args: &Args) -> Result<bool> {
     ));
     figures.push(Figure::at_most(
         "peak memory above idle, 100 events",
-        50.0,
+        8.0,
         mib_above_idle(small_bytes),
         show_mib,
     ));
     figures.push(Figure::at_most(
         "peak memory above idle, a payload of 6 MiB",
-        50.0,
+        48.0,
         mib_above_idle(payload_bytes),
         show_mib,
     ));
@@ -177,8 +178,10 @@ fn measure_speed(args: &Args, table: &BenchTable, inputs: &Inputs) -> Result<Spe
         ours: Vec::new(),
         peer: Vec::new(),
     };
+    // Kept from round to round, as the peer keeps its buffers.
+    let mut ndjson = Vec::new();
     for _ in 0..args.rounds {
-        let (converted, flatten_s) = on_one_thread(|| convert(table, &inputs.events))?;
+        let (converted, flatten_s) = on_one_thread(|| convert(table, &inputs.events, &mut ndjson))?;
         speed.ours.push(converted);
         speed.flatten_s.push(flatten_s);
         if let Some(peer) = &mut peer {
@@ -194,10 +197,11 @@ fn measure_speed(args: &Args, table: &BenchTable, inputs: &Inputs) -> Result<Spe
 }
 
 /// From a file of events to a Parquet file, as the peer does it; also how many seconds of that were flattening.
-fn convert(table: &BenchTable, events: &Path) -> Result<(Converted, f64)> {
+fn convert(table: &BenchTable, events: &Path, ndjson: &mut Vec<u8>) -> Result<(Converted, f64)> {
     let started = Instant::now();
-    let ndjson = std::fs::read(events)?;
-    let events_of_file = lines(&ndjson);
+    ndjson.clear();
+    File::open(events)?.read_to_end(ndjson)?;
+    let events_of_file = lines(ndjson);
     let before_flattening = started.elapsed();
     let flattened = table.flatten(&events_of_file)?;
     let flatten_s = started
