@@ -40,6 +40,7 @@ mod sqlite;
 mod storage;
 mod table;
 mod token;
+mod work;
 mod write;
 
 pub use catalog::{Catalog, CatalogError, CommitError, NewTable, TableState};

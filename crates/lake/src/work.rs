@@ -1,0 +1,383 @@
+use std::collections::{HashMap, HashSet};
+
+use iceberg::spec::{MAIN_BRANCH, ManifestFile, TableMetadata};
+use iceberg::{TableRequirement, TableUpdate};
+use tokio::time::Instant;
+
+use crate::backoff::SplitMix;
+use crate::catalog::CommitError;
+use crate::commit::{CommitOptions, CommitReport, ReceiptOutcome};
+use crate::compatible;
+use crate::error::LakeError;
+use crate::lake::Lake;
+use crate::ledger::{LEDGER_PROPERTY, Ledger, LedgerEntry};
+use crate::manifests::{current_manifests, write_manifest_list, write_manifests};
+use crate::merge::{Merged, merge, replaced};
+use crate::metadata::metadata_directory;
+use crate::name::TableName;
+use crate::receipt::Receipt;
+use crate::snapshot::{Added, References, append, timestamp_ms};
+use crate::storage::StorageError;
+use crate::table::Table;
+use crate::token::Token;
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// How far the clocks of writers and committers may be apart.
+const CLOCK_SKEW_MS: i64 = 60 * 60 * 1000;
+
+/// The receipts of one invocation on their way into the table.
+pub(crate) struct Work<'a> {
+    lake: &'a Lake,
+    name: &'a TableName,
+    options: &'a CommitOptions,
+    begun: Instant,
+    random: SplitMix,
+    receipts: Vec<Receipt>,
+    outcomes: Vec<Option<ReceiptOutcome>>,
+    /// Every commit that was sent: any of them may have happened.
+    sent: Vec<Sent>,
+    manifests: Option<(Vec<usize>, Vec<ManifestFile>)>,
+    merged: Vec<Merged>,
+    last_error: Option<CommitError>,
+}
+
+/// A commit that was sent.
+struct Sent {
+    snapshot_id: i64,
+    manifest_list: String,
+    receipts: Vec<usize>,
+    n_expired_snapshots: usize,
+}
+
+impl<'a> Work<'a> {
+    pub(crate) fn new(
+        lake: &'a Lake,
+        name: &'a TableName,
+        receipts: Vec<Receipt>,
+        options: &'a CommitOptions,
+    ) -> Self {
+        let mut seen = HashSet::new();
+        let outcomes = receipts.iter().map(|receipt| {
+            if receipt.data_files.is_empty() {
+                return Some(ReceiptOutcome::Empty);
+            }
+            // Of one batch that was delivered twice, the first receipt counts.
+            (!seen.insert(receipt.token)).then_some(ReceiptOutcome::AlreadyCommitted)
+        });
+        Self {
+            lake,
+            name,
+            options,
+            begun: Instant::now(),
+            random: SplitMix(options.seed),
+            outcomes: outcomes.collect(),
+            receipts,
+            sent: Vec::new(),
+            manifests: None,
+            merged: Vec::new(),
+            last_error: None,
+        }
+    }
+
+    /// The receipts that are still to be committed.
+    pub(crate) fn pending(&self) -> impl Iterator<Item = usize> {
+        self.outcomes
+            .iter()
+            .enumerate()
+            .filter(|(_, outcome)| outcome.is_none())
+            .map(|(i, _)| i)
+    }
+
+    /// Settles the receipts that are in the table, by our own commits whose answers were lost or by anybody's.
+    pub(crate) async fn recognise(&mut self, table: &Table) -> Result<(), LakeError> {
+        for sent in &self.sent {
+            let snapshot = table.metadata().snapshot_by_id(sent.snapshot_id);
+            if snapshot.is_some_and(|snapshot| snapshot.manifest_list() == sent.manifest_list) {
+                settle(&mut self.outcomes, sent);
+            }
+        }
+        let tokens: HashSet<Token> = self.pending().map(|i| self.receipts[i].token).collect();
+        let oldest_ms = self.pending().map(|i| self.receipts[i].written_at_ms).min();
+        let Some(oldest_ms) = oldest_ms else {
+            return Ok(());
+        };
+        let since_ms = oldest_ms.max(self.options.now_ms - self.options.receipt_horizon_ms);
+        let known = self
+            .ledger(table)
+            .find(&tokens, since_ms - CLOCK_SKEW_MS)
+            .await
+            .map_err(|source| LakeError::ReadLedger {
+                table: self.name.clone(),
+                source,
+            })?;
+        for i in self.pending().collect::<Vec<_>>() {
+            let Some(snapshot_id) = known.get(&self.receipts[i].token) else {
+                continue;
+            };
+            let ours = self
+                .sent
+                .iter()
+                .any(|sent| sent.snapshot_id == *snapshot_id && sent.receipts.contains(&i));
+            self.outcomes[i] = Some(if ours {
+                ReceiptOutcome::Committed {
+                    snapshot_id: *snapshot_id,
+                }
+            } else {
+                ReceiptOutcome::AlreadyCommitted
+            });
+        }
+        Ok(())
+    }
+
+    /// Settles the receipts that this table can never take.
+    pub(crate) fn judge(&mut self, table: &Table) {
+        let oldest_ms = self.options.now_ms - self.options.receipt_horizon_ms;
+        for i in self.pending().collect::<Vec<_>>() {
+            let receipt = &self.receipts[i];
+            if receipt.written_at_ms < oldest_ms {
+                self.outcomes[i] = Some(ReceiptOutcome::TooOld);
+            } else if let Err(reason) = compatible::check(receipt, table.metadata()) {
+                self.outcomes[i] = Some(ReceiptOutcome::Incompatible { reason });
+            }
+        }
+    }
+
+    /// Gives up when there is no time or no attempt left.
+    pub(crate) fn may_go_on(&mut self) -> Result<(), LakeError> {
+        let late = self
+            .options
+            .deadline
+            .is_some_and(|deadline| Instant::now() >= deadline);
+        if !late && self.n_attempts() < self.options.max_attempts {
+            return Ok(());
+        }
+        Err(match self.last_error.take() {
+            Some(error) => self.failed(true, error.into_cause()),
+            None => self.failed(
+                true,
+                "the deadline had passed before the first attempt".into(),
+            ),
+        })
+    }
+
+    /// Writes what the commit needs and sends it, once.
+    pub(crate) async fn attempt(&mut self, table: &Table) -> Result<(), CommitError> {
+        // Until the commit is sent nothing has happened, whatever goes wrong.
+        let not_sent = |source: Cause| CommitError::Refused { source };
+        let metadata = table.metadata();
+        let receipts: Vec<usize> = self.pending().collect();
+        let manifests = self
+            .manifests(metadata, &receipts)
+            .await
+            .map_err(not_sent)?;
+        let lake = self.lake;
+        let storage = lake.storage.as_ref();
+        let elapsed_ms = i64::try_from(self.begun.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let now_ms = timestamp_ms(metadata, self.options.now_ms.saturating_add(elapsed_ms));
+        let snapshot_id = self.new_snapshot_id(metadata);
+        let inherited = self.inherited(metadata).await.map_err(not_sent)?;
+        let listed = manifests.into_iter().chain(inherited).collect();
+        let manifest_list = write_manifest_list(storage, metadata, snapshot_id, listed)
+            .await
+            .map_err(not_sent)?;
+        let added = Added::of(receipts.iter().flat_map(|i| &self.receipts[*i].data_files));
+        let entry = LedgerEntry {
+            snapshot_id,
+            committed_ms: now_ms,
+            tokens: receipts.iter().map(|i| self.receipts[*i].token).collect(),
+        };
+        let segment = self
+            .ledger(table)
+            .with(
+                entry,
+                &metadata_directory(metadata),
+                self.options.ledger_segment_bytes,
+            )
+            .await
+            .map_err(not_sent)?;
+        let references = References::of(metadata).map_err(|error| not_sent(error.into()))?;
+        let expired = references.expired(metadata, now_ms);
+        let mut updates = vec![
+            TableUpdate::AddSnapshot {
+                snapshot: append(metadata, snapshot_id, now_ms, &manifest_list, &added),
+            },
+            TableUpdate::SetSnapshotRef {
+                ref_name: MAIN_BRANCH.to_owned(),
+                reference: references.main_at(snapshot_id),
+            },
+            TableUpdate::SetProperties {
+                updates: HashMap::from([(LEDGER_PROPERTY.to_owned(), segment)]),
+            },
+        ];
+        let sent = Sent {
+            snapshot_id,
+            manifest_list,
+            receipts,
+            n_expired_snapshots: expired.len(),
+        };
+        if !expired.is_empty() {
+            updates.push(TableUpdate::RemoveSnapshots {
+                snapshot_ids: expired,
+            });
+        }
+        let requirements = vec![
+            TableRequirement::UuidMatch {
+                uuid: metadata.uuid(),
+            },
+            TableRequirement::RefSnapshotIdMatch {
+                r#ref: MAIN_BRANCH.to_owned(),
+                snapshot_id: metadata.current_snapshot_id(),
+            },
+        ];
+        self.sent.push(sent);
+        self.send(requirements, updates).await?;
+        if let Some(sent) = self.sent.last() {
+            settle(&mut self.outcomes, sent);
+        }
+        Ok(())
+    }
+
+    /// Sends the commit; no answer before the deadline is an unknown outcome.
+    async fn send(
+        &self,
+        requirements: Vec<TableRequirement>,
+        updates: Vec<TableUpdate>,
+    ) -> Result<(), CommitError> {
+        let commit = self.lake.catalog.commit(self.name, requirements, updates);
+        let answer = match self.options.deadline {
+            None => commit.await,
+            Some(deadline) => tokio::time::timeout_at(deadline, commit)
+                .await
+                .unwrap_or_else(|late| {
+                    Err(CommitError::Unknown {
+                        source: late.into(),
+                    })
+                }),
+        };
+        answer.map(|_| ())
+    }
+
+    /// The manifests of these receipts: written before, unless the set of receipts has changed.
+    async fn manifests(
+        &mut self,
+        metadata: &TableMetadata,
+        receipts: &[usize],
+    ) -> Result<Vec<ManifestFile>, Cause> {
+        if let Some((of, manifests)) = &self.manifests
+            && of == receipts
+        {
+            return Ok(manifests.clone());
+        }
+        let files = receipts.iter().flat_map(|i| &self.receipts[*i].data_files);
+        let manifests = write_manifests(self.lake.storage.as_ref(), metadata, files).await?;
+        self.manifests = Some((receipts.to_vec(), manifests.clone()));
+        Ok(manifests)
+    }
+
+    /// The manifests of the current snapshot, merged where there are many of them.
+    ///
+    /// They are merged for the first attempt only; later ones use what was merged, if all of it is still there. A merge that
+    /// fails harms nothing: the list is longer than it might be.
+    async fn inherited(&mut self, metadata: &TableMetadata) -> Result<Vec<ManifestFile>, Cause> {
+        let storage = self.lake.storage.as_ref();
+        let manifests = current_manifests(storage, metadata).await?;
+        if self.sent.is_empty() && self.merged.is_empty() {
+            self.merged = merge(storage, metadata, &manifests)
+                .await
+                .unwrap_or_default();
+        }
+        Ok(self.merged.iter().fold(manifests, replaced))
+    }
+
+    /// Remembers why the attempt failed, or gives up when the next would fail as well.
+    pub(crate) fn keep(&mut self, error: CommitError) -> Result<(), LakeError> {
+        match error {
+            CommitError::Refused { source } => {
+                let retryable = match source.downcast_ref::<StorageError>() {
+                    Some(error) => error.retryable(),
+                    None => crate::sqlite::retryable(source.as_ref()),
+                };
+                Err(self.failed(retryable, source))
+            }
+            error => {
+                self.last_error = Some(error);
+                Ok(())
+            }
+        }
+    }
+
+    fn failed(&self, retryable: bool, source: Cause) -> LakeError {
+        LakeError::Commit {
+            table: self.name.clone(),
+            n_receipts: self.receipts.len(),
+            n_attempts: self.n_attempts(),
+            retryable,
+            source,
+        }
+    }
+
+    fn n_attempts(&self) -> u32 {
+        u32::try_from(self.sent.len()).unwrap_or(u32::MAX)
+    }
+
+    fn ledger<'t>(&'t self, table: &'t Table) -> Ledger<'t> {
+        Ledger {
+            storage: self.lake.storage.as_ref(),
+            cache: &self.lake.ledgers,
+            head: table.properties().get(LEDGER_PROPERTY).map(String::as_str),
+        }
+    }
+
+    /// Draws a positive id that the table does not know. Should another invocation draw the same, nothing is confused: a
+    /// snapshot is only taken for ours when its manifest list, whose name holds a UUID, is ours too.
+    fn new_snapshot_id(&mut self, metadata: &TableMetadata) -> i64 {
+        loop {
+            let id = (self.random.next() >> 1).cast_signed();
+            if id != 0 && metadata.snapshot_by_id(id).is_none() {
+                return id;
+            }
+        }
+    }
+
+    pub(crate) fn report(self) -> CommitReport {
+        let committed = |outcome: &Option<ReceiptOutcome>| match outcome {
+            Some(ReceiptOutcome::Committed { snapshot_id }) => Some(*snapshot_id),
+            _ => None,
+        };
+        let snapshot_id = self.outcomes.iter().find_map(committed);
+        let files = self
+            .receipts
+            .iter()
+            .zip(&self.outcomes)
+            .filter(|(_, outcome)| committed(outcome).is_some())
+            .flat_map(|(receipt, _)| &receipt.data_files);
+        let added = Added::of(files);
+        let landed = self
+            .sent
+            .iter()
+            .find(|sent| Some(sent.snapshot_id) == snapshot_id);
+        CommitReport {
+            snapshot_id,
+            n_attempts: self.n_attempts(),
+            n_files: added.n_files,
+            n_rows: added.n_rows,
+            file_bytes: added.file_bytes,
+            n_expired_snapshots: landed.map_or(0, |sent| sent.n_expired_snapshots),
+            outcomes: self
+                .receipts
+                .iter()
+                .map(|receipt| receipt.token)
+                .zip(self.outcomes.into_iter().flatten())
+                .collect(),
+        }
+    }
+}
+
+fn settle(outcomes: &mut [Option<ReceiptOutcome>], sent: &Sent) {
+    for i in &sent.receipts {
+        outcomes[*i] = Some(ReceiptOutcome::Committed {
+            snapshot_id: sent.snapshot_id,
+        });
+    }
+}
