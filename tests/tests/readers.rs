@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use generator::{Generator, Shape};
@@ -27,19 +28,19 @@ fn check(warehouse: &Warehouse, files: &[PathBuf], n_expected: usize) -> Read {
     assert_eq!(duckdb.by_type, pyiceberg.by_type);
 
     let columns = warehouse.columns();
+    let by_path = files
+        .iter()
+        .map(|path| (path.canonicalize().unwrap(), events_of(path)));
+    let events: HashMap<PathBuf, Vec<Value>> = by_path.collect();
     for line in &duckdb.lines {
         let row: Value = serde_json::from_str(line).unwrap();
         let (file, index) = support::source_of(&row);
-        let path = files
-            .iter()
-            .find(|path| path.canonicalize().unwrap() == file)
-            .unwrap();
-        let event = canonical(&events_of(path)[index]);
+        let event = canonical(&events[&file][index]);
         assert_eq!(
             rebuild(&row, &columns),
             event,
             "row {index} of {}",
-            path.display()
+            file.display()
         );
     }
     duckdb
