@@ -67,8 +67,9 @@ fuzz() {
   step "format of the fuzz targets" cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
   for target in tests/fuzz/fuzz_targets/*.rs; do
     target=$(basename "$target" .rs)
-    step "fuzz $target" "$tools/bin/cargo-fuzz" fuzz run --fuzz-dir tests/fuzz --sanitizer none "$target" -- \
-      -max_total_time=$fuzz_seconds -rss_limit_mb=4096
+    mkdir -p tests/fuzz/corpus
+    step "fuzz $target" "$tools/bin/cargo-fuzz" fuzz run --fuzz-dir tests/fuzz --sanitizer none "$target" \
+      tests/fuzz/corpus "tests/fuzz/seeds/$target" -- -max_total_time=$fuzz_seconds -dict=tests/fuzz/json.dict
   done
 }
 
