@@ -85,7 +85,7 @@ impl Evidence {
         let Some(declared) = declared else {
             return Self::Class(class_of(scalar));
         };
-        match ColumnBuilder::new(declared, assume_offset_s).put(0, scalar) {
+        match ColumnBuilder::new(declared, assume_offset_s, 1).put(0, scalar) {
             Fit::None => Self::Misfit(SiblingType::of(scalar)),
             Fit::Whole | Fit::KeepOriginal => Self::Fits,
         }

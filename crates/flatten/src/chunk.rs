@@ -36,7 +36,7 @@ pub(crate) fn flatten(
     end: usize,
 ) -> Result<Chunk, ArrowError> {
     let mut chunk = Rows {
-        walk: Walk::new(plan),
+        walk: Walk::new(plan, end - first),
         input,
         guess: 0,
         time_source: None,

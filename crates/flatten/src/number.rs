@@ -29,7 +29,11 @@ const LONG_DIGITS: usize = 309;
 
 impl<'a> Number<'a> {
     /// Reads the number at the front of `bytes`; `None` when there is none, or it is beyond the range of a double.
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "it has one hot caller, and its result is too large for registers"
+    )]
     pub(crate) fn scan(bytes: &'a [u8]) -> Option<Self> {
         let negative = bytes.first() == Some(&b'-');
         let digits_at = usize::from(negative);

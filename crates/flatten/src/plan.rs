@@ -6,7 +6,7 @@ use arrow_schema::DataType;
 
 use crate::candidate::{Candidate, Position, SIBLING_TYPES, SiblingType};
 use crate::pointer::{MAX_NAME_BYTES, is_reserved};
-use crate::trie::{NodeId, Target, Trie};
+use crate::trie::{NodeId, Target, Trie, narrow};
 use crate::{
     Column, Conflict, DeclaredType, NewColumn, Pointer, Schema, SchemaError, Shape, system, time,
 };
@@ -54,7 +54,7 @@ impl Plan {
         let owners = owners(&columns, &system);
         for (pointer, &column) in &owners {
             let node = trie.insert(pointer);
-            trie.nodes[node as usize].target = Target::Column(column);
+            trie.nodes[node as usize].target = Target::Column(narrow(column));
         }
         declare(&mut trie, &shape);
         let time: Vec<Pointer> = shape
@@ -141,7 +141,7 @@ impl Plan {
         } else if self.names.contains(&name) {
             Target::Rescued
         } else if self.has_room(0) {
-            Target::Candidate(candidate)
+            Target::Candidate(narrow(candidate))
         } else {
             Target::LeftOver
         }
@@ -193,12 +193,13 @@ impl Plan {
                 let target = if self.names.contains(&name) {
                     Target::Rescued
                 } else if self.has_room(added.len()) {
-                    Target::Column(self.add(
+                    let pointer = pointer.to_string();
+                    Target::Column(narrow(self.add(
                         &name,
-                        pointer.to_string(),
+                        pointer,
                         candidate.data_type(),
                         added,
-                    ))
+                    )))
                 } else {
                     Target::LeftOver
                 };
@@ -208,6 +209,7 @@ impl Plan {
             Wish::SiblingOfNew(pointer, kind) => {
                 let node = self.trie.insert(pointer);
                 if let Target::Column(column) = self.trie.nodes[node as usize].target {
+                    let column = column as usize;
                     self.grant_sibling(column, kind, added);
                 }
             }
@@ -322,7 +324,7 @@ fn declare(trie: &mut Trie, shape: &Shape) {
 /// Whether a path lies below a value that is kept whole.
 fn is_hidden(trie: &Trie, node: NodeId, max_depth: usize) -> bool {
     let mut above = trie.nodes[node as usize].parent;
-    let mut hidden = trie.nodes[node as usize].depth > max_depth
+    let mut hidden = trie.nodes[node as usize].depth as usize > max_depth
         || matches!(
             trie.nodes[node as usize].declared,
             Some(DeclaredType::Sha256)

@@ -37,6 +37,12 @@ impl<'a> Scanner<'a> {
         Self { bytes, at: 0 }
     }
 
+    /// What has not been taken.
+    #[inline]
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.at..]
+    }
+
     #[inline]
     pub(crate) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
@@ -148,7 +154,11 @@ impl<'a> Scanner<'a> {
     }
 
     /// Takes a number; refuses those beyond the range of a double.
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "it has one hot caller, and its result is too large for registers"
+    )]
     pub(crate) fn number(&mut self) -> Result<Number<'a>, Stop> {
         let number = Number::scan(&self.bytes[self.at..]).ok_or(Stop::NotJson)?;
         self.at += number.token.len();

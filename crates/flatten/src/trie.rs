@@ -20,26 +20,29 @@ pub(crate) enum Target {
     /// Not decided yet: no scalar has been met.
     Undecided,
     /// To the column at this position.
-    Column(usize),
+    Column(u32),
     /// The path may get a column: its values are noted under this number.
-    Candidate(usize),
+    Candidate(u32),
     /// The path gets no column: its values are left over.
     LeftOver,
     /// The path gets no column since its name belongs to another: its values are rescued.
     Rescued,
 }
 
-/// One path.
+/// One path. Kept small: the walk touches one for every member of every event.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) parent: NodeId,
     /// How many keys lead here.
-    pub(crate) depth: usize,
+    pub(crate) depth: u32,
     key: (u32, u32),
-    /// Whether the key stands in an event as it is, without escapes.
-    plain: bool,
-    /// The event that met this path last, to notice repeated keys.
-    pub(crate) met_in: u64,
+    /// The first and the last eight bytes of the key with its closing quote; a shorter one is filled up with zeros.
+    head: u64,
+    tail: u64,
+    /// The length of the key with its closing quote; 0 when an event can only hold it with escapes.
+    plain_len: u32,
+    /// The walk that met this path last, to notice repeated keys.
+    pub(crate) met_in: u32,
     /// The child that an object here began with last time.
     first_child: NodeId,
     /// The sibling that followed last time.
@@ -50,6 +53,44 @@ pub(crate) struct Node {
     pub(crate) time_rank: Option<u8>,
     /// Whether something below is declared `drop` or `sha256`.
     pub(crate) hides_below: bool,
+}
+
+const _: () = assert!(size_of::<Node>() <= 72);
+
+impl Node {
+    fn new(parent: NodeId, depth: u32, key_at: u32, key: &[u8], target: Target) -> Self {
+        let is_plain = !key
+            .iter()
+            .any(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\');
+        let quoted = [key, b"\""].concat();
+        let mut padded = [0; 8];
+        let n_head = quoted.len().min(8);
+        padded[..n_head].copy_from_slice(&quoted[..n_head]);
+        let head = u64::from_le_bytes(padded);
+        let tail = quoted
+            .last_chunk()
+            .map_or(head, |tail| u64::from_le_bytes(*tail));
+        Self {
+            parent,
+            depth,
+            key: (key_at, narrow(key.len())),
+            head,
+            tail,
+            plain_len: if is_plain { narrow(quoted.len()) } else { 0 },
+            met_in: 0,
+            first_child: NOT_A_NODE,
+            successor: NOT_A_NODE,
+            target,
+            declared: None,
+            time_rank: None,
+            hides_below: false,
+        }
+    }
+}
+
+/// 2^32 nodes or bytes of keys would need an event far beyond any limit; the arithmetic saturates.
+pub(crate) fn narrow(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 /// The tree. Lookup first tries the key that came next in the event before: most events repeat their order.
@@ -66,21 +107,8 @@ type Hasher = foldhash::fast::RandomState;
 
 impl Trie {
     pub(crate) fn new() -> Self {
-        let root = Node {
-            parent: ROOT,
-            depth: 0,
-            key: (0, 0),
-            plain: false,
-            met_in: 0,
-            first_child: NOT_A_NODE,
-            successor: NOT_A_NODE,
-            target: Target::LeftOver,
-            declared: None,
-            time_rank: None,
-            hides_below: false,
-        };
         Self {
-            nodes: vec![root],
+            nodes: vec![Node::new(ROOT, 0, 0, b"", Target::LeftOver)],
             keys: Vec::new(),
             index: HashTable::new(),
             hasher: Hasher::default(),
@@ -94,7 +122,7 @@ impl Trie {
 
     /// The keys that lead to a node.
     pub(crate) fn pointer(&self, mut id: NodeId) -> Pointer {
-        let mut keys = Vec::with_capacity(self.nodes[id as usize].depth);
+        let mut keys = Vec::with_capacity(self.nodes[id as usize].depth as usize);
         while id != ROOT {
             keys.push(String::from_utf8_lossy(self.key(id)).into_owned());
             id = self.nodes[id as usize].parent;
@@ -111,17 +139,36 @@ impl Trie {
             .fold(ROOT, |parent, key| self.child(parent, key.as_bytes()))
     }
 
-    /// The child of `parent` that came after `previous` last time (or first), if the event goes on with its key and a quote.
+    /// The child of `parent` that came after `previous` last time (or first), if `rest` begins with its key and a
+    /// quote; and how many bytes these are.
     #[inline]
-    pub(crate) fn guess(&self, parent: NodeId, previous: NodeId, rest: &[u8]) -> Option<NodeId> {
+    pub(crate) fn guess(
+        &self,
+        parent: NodeId,
+        previous: NodeId,
+        rest: &[u8],
+    ) -> Option<(NodeId, usize)> {
         let id = if previous == ROOT {
             self.nodes[parent as usize].first_child
         } else {
             self.nodes[previous as usize].successor
         };
         let node = self.nodes.get(id as usize)?;
-        let key = self.key(id);
-        (node.plain && rest.starts_with(key) && rest.get(key.len()) == Some(&b'"')).then_some(id)
+        let len = node.plain_len as usize;
+        let is_next = match len {
+            0 => false,
+            1..8 => {
+                let word = u64::from_le_bytes(*rest.first_chunk()?);
+                (word ^ node.head) << (64 - 8 * len) == 0
+            }
+            8.. => {
+                let candidate = rest.get(..len)?;
+                u64::from_le_bytes(*candidate.first_chunk()?) == node.head
+                    && u64::from_le_bytes(*candidate.last_chunk()?) == node.tail
+                    && (len <= 16 || candidate[..len - 1] == *self.key(id))
+            }
+        };
+        is_next.then_some((id, len))
     }
 
     /// Remembers that `id` came after `previous` (or first).
@@ -137,11 +184,8 @@ impl Trie {
     /// The child of `parent` with this key, if it is known.
     pub(crate) fn find(&self, parent: NodeId, key: &[u8]) -> Option<NodeId> {
         let hash = self.hasher.hash_one((parent, key));
-        self.index
-            .find(hash, |&id| {
-                self.nodes[id as usize].parent == parent && self.key(id) == key
-            })
-            .copied()
+        let is_it = |&id: &NodeId| self.nodes[id as usize].parent == parent && self.key(id) == key;
+        self.index.find(hash, is_it).copied()
     }
 
     /// The child of `parent` with this (unescaped) key, made when it is new.
@@ -149,26 +193,12 @@ impl Trie {
         if let Some(id) = self.find(parent, key) {
             return id;
         }
-        // 2^32 nodes or bytes of keys would need an event far beyond any limit; the arithmetic saturates.
-        let narrow = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let id = narrow(self.nodes.len());
-        let start = narrow(self.keys.len());
+        let depth = self.nodes[parent as usize].depth + 1;
+        let key_at = narrow(self.keys.len());
+        self.nodes
+            .push(Node::new(parent, depth, key_at, key, Target::Undecided));
         self.keys.extend_from_slice(key);
-        self.nodes.push(Node {
-            parent,
-            depth: self.nodes[parent as usize].depth + 1,
-            key: (start, narrow(key.len())),
-            plain: !key
-                .iter()
-                .any(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\'),
-            met_in: 0,
-            first_child: NOT_A_NODE,
-            successor: NOT_A_NODE,
-            target: Target::Undecided,
-            declared: None,
-            time_rank: None,
-            hides_below: false,
-        });
         let Self {
             nodes,
             keys,

@@ -53,7 +53,7 @@ pub(crate) struct Walk<'p> {
     /// The columns that the row under construction has put.
     touched: Vec<usize>,
     /// Counts the walks, for noticing repeated keys.
-    generation: u64,
+    generation: u32,
     /// Where the keys stand of members to leave out.
     replaced: Vec<usize>,
     time_rule: TimeRule,
@@ -73,9 +73,11 @@ pub(crate) struct Findings {
 }
 
 impl<'p> Walk<'p> {
-    pub(crate) fn new(plan: &'p Plan) -> Self {
-        let builder =
-            |column: &crate::Column| ColumnBuilder::new(&column.data_type, plan.assume_offset_s);
+    /// No rows yet, and at most `max_rows` to come.
+    pub(crate) fn new(plan: &'p Plan, max_rows: usize) -> Self {
+        let builder = |column: &crate::Column| {
+            ColumnBuilder::new(&column.data_type, plan.assume_offset_s, max_rows)
+        };
         Self {
             plan,
             trie: plan.trie.clone(),
@@ -195,10 +197,14 @@ impl<'p> Walk<'p> {
                 previous = child;
                 any_kept |= self.value(scanner, child, raw_key, nesting)?;
             }
-            if scanner.take(b'}') {
-                return Ok(any_kept);
+            match scanner.peek_token() {
+                Some(b',') => scanner.at += 1,
+                Some(b'}') => {
+                    scanner.at += 1;
+                    return Ok(any_kept);
+                }
+                _ => return Err(Stop::NotJson),
             }
-            scanner.expect(b',')?;
         }
     }
 
@@ -210,11 +216,8 @@ impl<'p> Walk<'p> {
         node: NodeId,
         previous: NodeId,
     ) -> Result<NodeId, Stop> {
-        if let Some(child) = self
-            .trie
-            .guess(node, previous, &scanner.bytes[scanner.at..])
-        {
-            scanner.at += self.trie.key(child).len() + 1;
+        if let Some((child, n_bytes)) = self.trie.guess(node, previous, scanner.rest()) {
+            scanner.at += n_bytes;
             return Ok(child);
         }
         let text = scanner.text()?;
@@ -316,7 +319,7 @@ impl<'p> Walk<'p> {
         nesting: usize,
     ) -> Result<bool, Stop> {
         self.note_unreadable_time(member.node);
-        if self.trie.nodes[member.node as usize].depth >= self.plan.shape.max_depth {
+        if self.trie.nodes[member.node as usize].depth as usize >= self.plan.shape.max_depth {
             let range = scanner.skip(nesting)?;
             if cold::is_emptied(member.bytes, range.start, member.node, &self.trie)? {
                 self.doc.keep(member.bytes, member.raw_key, b"{}");
@@ -352,7 +355,8 @@ impl<'p> Walk<'p> {
         }
         if declared == Some(DeclaredType::Json) {
             match self.target(node) {
-                Target::Column(column) if self.columns[column].is_text() => {
+                Target::Column(column) if self.columns[column as usize].is_text() => {
+                    let column = column as usize;
                     self.touched.push(column);
                     self.columns[column].put_text(self.n_rows, value);
                     return Ok(());
@@ -360,7 +364,7 @@ impl<'p> Walk<'p> {
                 Target::Candidate(candidate) => {
                     self.notes
                         .candidates
-                        .push((candidate, member.start, Evidence::Fits));
+                        .push((candidate as usize, member.start, Evidence::Fits));
                 }
                 Target::Rescued | Target::Column(_) => self.notes.n_rescued += 1,
                 _ => {}
@@ -396,6 +400,7 @@ impl<'p> Walk<'p> {
         }
         match self.target(member.node) {
             Target::Column(column) => {
+                let column = column as usize;
                 let n_rows = self.n_rows;
                 self.touched.push(column);
                 match self.columns[column].put(n_rows, scalar) {
@@ -410,7 +415,7 @@ impl<'p> Walk<'p> {
                 let evidence = Evidence::of(data_type.as_ref(), self.plan.assume_offset_s, scalar);
                 self.notes
                     .candidates
-                    .push((candidate, member.start, evidence));
+                    .push((candidate as usize, member.start, evidence));
                 self.doc.keep(member.bytes, member.raw_key, raw);
             }
             Target::Rescued => {
