@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, RecordBatch, new_null_array};
-use arrow_schema::{ArrowError, FieldRef, Schema as ArrowSchema};
+use arrow_schema::{ArrowError, Schema as ArrowSchema};
 use bytes::Bytes;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
@@ -130,37 +130,48 @@ impl Encoder {
         })
     }
 
-    /// The next rows, few enough to look at the size of the row group after each.
-    fn next_slice(&mut self) -> Option<RecordBatch> {
-        loop {
+    /// The next rows, few enough to look at the size of the row group after them.
+    fn next_slices(&mut self) -> Vec<RecordBatch> {
+        let mut slices = Vec::new();
+        let mut n_left = self.slice_rows;
+        while n_left > 0 {
             let (index, row) = self.next;
-            let batch = self.rows.get(index)?;
-            let n_rows = self.slice_rows.min(batch.num_rows() - row);
-            if n_rows == 0 {
+            let Some(batch) = self.rows.get(index) else {
+                break;
+            };
+            let n_rows = n_left.min(batch.num_rows() - row);
+            if row + n_rows == batch.num_rows() {
                 self.next = (index + 1, 0);
-                continue;
+            } else {
+                self.next = (index, row + n_rows);
             }
-            self.next = (index, row + n_rows);
-            return Some(batch.slice(row, n_rows));
+            if n_rows > 0 {
+                slices.push(batch.slice(row, n_rows));
+                n_left -= n_rows;
+            }
         }
+        slices
     }
 
-    /// Writes one file, from the next row on; the row at `first` is its first.
-    fn file(&mut self, first: RecordBatch) -> Result<EncodedFile, ParquetError> {
+    /// Writes one file, which begins with the rows of `slices`, and these with `first`.
+    fn file(
+        &mut self,
+        first: &RecordBatch,
+        mut slices: Vec<RecordBatch>,
+    ) -> Result<EncodedFile, ParquetError> {
         let schema = first.schema();
         let parquet_schema = ArrowSchemaConverter::new().convert(&schema)?;
-        let properties = Arc::new(self.properties(&first)?);
+        let properties = Arc::new(self.properties(first)?);
         let mut bytes = Vec::new();
         let mut writer =
             SerializedFileWriter::new(&mut bytes, parquet_schema.root_schema_ptr(), properties)?;
         let factory = ArrowRowGroupWriterFactory::new(&writer, schema);
         let target_bytes = usize::try_from(self.options.target_file_bytes).unwrap_or(usize::MAX);
         let mut nans = Nans::new(&self.columns);
-        let mut slice = Some(first);
         let mut index = 0;
-        while let Some(first) = slice.take() {
+        while !slices.is_empty() {
             let room = target_bytes.saturating_sub(writer.bytes_written());
-            let columns = self.row_group(&factory, index, first, room, &mut nans)?;
+            let columns = self.row_group(&factory, index, slices, room, &mut nans)?;
             let mut row_group = writer.next_row_group()?;
             for column in columns {
                 column.close()?.append_to_row_group(&mut row_group)?;
@@ -168,9 +179,12 @@ impl Encoder {
             row_group.close()?;
             index += 1;
             // A file is closed a little early rather than with a tiny row group at its end.
-            if writer.bytes_written() < target_bytes - target_bytes / 8 {
-                slice = self.next_slice();
-            }
+            let has_room = writer.bytes_written() < target_bytes - target_bytes / 8;
+            slices = if has_room {
+                self.next_slices()
+            } else {
+                Vec::new()
+            };
         }
         let metadata = writer.finish()?;
         drop(writer);
@@ -185,7 +199,7 @@ impl Encoder {
         &mut self,
         factory: &ArrowRowGroupWriterFactory,
         index: usize,
-        first: RecordBatch,
+        mut slices: Vec<RecordBatch>,
         room_bytes: usize,
         nans: &mut Nans,
     ) -> Result<Vec<ArrowColumnWriter>, ParquetError> {
@@ -194,19 +208,23 @@ impl Encoder {
             .unwrap_or(usize::MAX)
             .min(room_bytes);
         let mut writers = factory.create_column_writers(index)?;
-        let mut slice = Some(first);
         let mut n_rows = 0;
-        while let Some(rows) = slice.take() {
-            n_rows += rows.num_rows();
-            nans.count(&rows);
-            write_columns(&mut writers, &rows, self.options.threads.as_deref())?;
+        while !slices.is_empty() {
+            for rows in &slices {
+                n_rows += rows.num_rows();
+                nans.count(rows);
+            }
+            write_columns(&mut writers, &slices, self.options.threads.as_deref())?;
             let bytes: usize = writers
                 .iter()
                 .map(ArrowColumnWriter::get_estimated_total_bytes)
                 .sum();
-            if bytes < limit && n_rows + self.slice_rows <= MAX_ROWS {
-                slice = self.next_slice();
-            }
+            let has_room = bytes < limit && n_rows + self.slice_rows <= MAX_ROWS;
+            slices = if has_room {
+                self.next_slices()
+            } else {
+                Vec::new()
+            };
         }
         Ok(writers)
     }
@@ -271,8 +289,9 @@ impl Iterator for Encoder {
     type Item = Result<EncodedFile, LakeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let first = self.next_slice()?;
-        let file = self.file(first);
+        let slices = self.next_slices();
+        let first = slices.first()?.clone();
+        let file = self.file(&first, slices);
         Some(file.map_err(|source| encode_error(&self.layout, self.n_rows, source)))
     }
 }
@@ -411,30 +430,23 @@ fn slice_rows(rows: &[RecordBatch], n_rows: usize, options: &WriteOptions) -> us
         .clamp(1, 1 << 18)
 }
 
-/// Gives each column its values. Only columns of primitive types have values, so each has one writer.
+/// Gives each column its values, column after column, so that one dictionary at a time is in the cache. Only columns of
+/// primitive types have values, so each has one writer.
 fn write_columns(
     writers: &mut [ArrowColumnWriter],
-    rows: &RecordBatch,
+    slices: &[RecordBatch],
     threads: Option<&ThreadPool>,
 ) -> Result<(), ParquetError> {
-    let schema = rows.schema_ref();
-    let write = |((writer, array), field): ((&mut ArrowColumnWriter, &ArrayRef), &FieldRef)| {
-        compute_leaves(field, array)?
-            .iter()
-            .try_for_each(|leaf| writer.write(leaf))
+    let write = |(place, writer): (usize, &mut ArrowColumnWriter)| {
+        for rows in slices {
+            for leaf in compute_leaves(rows.schema_ref().field(place), rows.column(place))? {
+                writer.write(&leaf)?;
+            }
+        }
+        Ok(())
     };
     match threads {
-        None => writers
-            .iter_mut()
-            .zip(rows.columns())
-            .zip(schema.fields().iter())
-            .try_for_each(write),
-        Some(threads) => threads.install(|| {
-            writers
-                .par_iter_mut()
-                .zip(rows.columns())
-                .zip(schema.fields().par_iter())
-                .try_for_each(write)
-        }),
+        None => writers.iter_mut().enumerate().try_for_each(write),
+        Some(threads) => threads.install(|| writers.par_iter_mut().enumerate().try_for_each(write)),
     }
 }
