@@ -1,12 +1,16 @@
+use std::collections::{HashMap, HashSet};
+
 use tokio::time::Instant;
 
 use crate::backoff::Backoff;
 use crate::error::LakeError;
 use crate::lake::Lake;
+use crate::ledger::{LEDGER_PROPERTY, Ledger};
 use crate::name::TableName;
 use crate::receipt::Receipt;
+use crate::table::Table;
 use crate::token::Token;
-use crate::work::Work;
+use crate::work::{CLOCK_SKEW_MS, Work};
 
 /// What a commit needs to know that it cannot find out by itself.
 #[derive(Debug, Clone)]
@@ -80,6 +84,37 @@ pub struct CommitReport {
 }
 
 impl Lake {
+    /// Returns the snapshots that brought these batches, for those that the table's ledger knows since `since_ms`.
+    ///
+    /// For saving work on a delivery that comes again; a commit looks by itself, and its answer counts.
+    ///
+    /// # Errors
+    ///
+    /// When the table or its ledger cannot be read.
+    pub async fn committed(
+        &self,
+        name: &TableName,
+        tokens: &HashSet<Token>,
+        since_ms: i64,
+    ) -> Result<HashMap<Token, i64>, LakeError> {
+        let table = self.reload(name).await?;
+        let ledger = self.ledger(&table);
+        let known = ledger.find(tokens, since_ms - CLOCK_SKEW_MS).await;
+        known.map_err(|source| LakeError::ReadLedger {
+            table: name.clone(),
+            source,
+        })
+    }
+
+    /// The ledger of the table as it was loaded.
+    pub(crate) fn ledger<'a>(&'a self, table: &'a Table) -> Ledger<'a> {
+        Ledger {
+            storage: self.storage.as_ref(),
+            cache: &self.ledgers,
+            head: table.properties().get(LEDGER_PROPERTY).map(String::as_str),
+        }
+    }
+
     /// Makes the files of the receipts visible in one snapshot, each source batch at most once.
     ///
     /// It is safe to repeat: before every attempt the tokens are looked up in the table's ledger, and after every answer that

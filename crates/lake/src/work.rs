@@ -10,7 +10,7 @@ use crate::commit::{CommitOptions, CommitReport, ReceiptOutcome};
 use crate::compatible;
 use crate::error::LakeError;
 use crate::lake::Lake;
-use crate::ledger::{LEDGER_PROPERTY, Ledger, LedgerEntry};
+use crate::ledger::{LEDGER_PROPERTY, LedgerEntry};
 use crate::manifests::{current_manifests, write_manifest_list, write_manifests};
 use crate::merge::{Merged, merge, replaced};
 use crate::metadata::metadata_directory;
@@ -24,7 +24,7 @@ use crate::token::Token;
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// How far the clocks of writers and committers may be apart.
-const CLOCK_SKEW_MS: i64 = 60 * 60 * 1000;
+pub(crate) const CLOCK_SKEW_MS: i64 = 60 * 60 * 1000;
 
 /// The receipts of one invocation on their way into the table.
 pub(crate) struct Work<'a> {
@@ -104,6 +104,7 @@ impl<'a> Work<'a> {
         };
         let since_ms = oldest_ms.max(self.options.now_ms - self.options.receipt_horizon_ms);
         let known = self
+            .lake
             .ledger(table)
             .find(&tokens, since_ms - CLOCK_SKEW_MS)
             .await
@@ -188,6 +189,7 @@ impl<'a> Work<'a> {
             tokens: receipts.iter().map(|i| self.receipts[*i].token).collect(),
         };
         let segment = self
+            .lake
             .ledger(table)
             .with(
                 entry,
@@ -319,14 +321,6 @@ impl<'a> Work<'a> {
 
     fn n_attempts(&self) -> u32 {
         u32::try_from(self.sent.len()).unwrap_or(u32::MAX)
-    }
-
-    fn ledger<'t>(&'t self, table: &'t Table) -> Ledger<'t> {
-        Ledger {
-            storage: self.lake.storage.as_ref(),
-            cache: &self.lake.ledgers,
-            head: table.properties().get(LEDGER_PROPERTY).map(String::as_str),
-        }
     }
 
     /// Draws a positive id that the table does not know. Should another invocation draw the same, nothing is confused: a

@@ -173,6 +173,23 @@ impl Pipeline {
                 .await?;
             report.elapsed_ms.flatten += ms_since(clock);
 
+            let attempt = invocation.seed.wrapping_add(u64::from(round));
+            let batch = BatchId {
+                token: token_of(&open, &landing),
+                attempt,
+            };
+            // A delivery that comes again must not widen the table. Without new columns the commit notices it as soon.
+            let widens = !landing.flattened.new_columns.is_empty();
+            if widens && self.is_known(&batch, invocation).await? {
+                if landing.is_kept() {
+                    report.quarantine = self.quarantine(&open, &landing, &batch).await?;
+                }
+                report.is_repeat = true;
+                report.set_events(&landing);
+                report.elapsed_ms.total = ms_since(started);
+                return Ok(report);
+            }
+
             let clock = Instant::now();
             let is_raced = self.widen(&mut open, &landing, invocation).await?;
             report.elapsed_ms.schema += ms_since(clock);
@@ -181,11 +198,6 @@ impl Pipeline {
             }
             report.n_new_columns += landing.flattened.new_columns.len() as u64;
 
-            let attempt = invocation.seed.wrapping_add(u64::from(round));
-            let batch = BatchId {
-                token: token_of(&open, &landing),
-                attempt,
-            };
             let clock = Instant::now();
             let files = self.write(&open, &landing, &batch).await?;
             report.set_files(&files);

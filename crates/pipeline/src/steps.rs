@@ -1,6 +1,6 @@
 //! The steps of a run that leave something behind: data files, quarantine, snapshot.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use bytes::Bytes;
 use lake::{BatchId, CommitOptions, DataFile, LakeError, Receipt, ReceiptOutcome};
@@ -103,6 +103,19 @@ impl Pipeline {
         let written_at_ms = first_ms.max(invocation.now_us.div_euclid(1_000) - horizon_ms);
         let source = format!("{} {} records", payload.source.kind, payload.records.len());
         Receipt::new(&open.table, batch, written_at_ms, source, files)
+    }
+
+    /// Whether the batch is in the table already, so that it must not change it.
+    pub(crate) async fn is_known(
+        &self,
+        batch: &BatchId,
+        invocation: &Invocation,
+    ) -> Result<bool, PipelineError> {
+        let since_ms = invocation.now_us.div_euclid(1_000) - self.horizon_ms();
+        let tokens = HashSet::from([batch.token]);
+        let known = self.lake.committed(&self.name, &tokens, since_ms).await;
+        let known = known.map_err(|source| self.failed("look into the ledger of", source))?;
+        Ok(known.contains_key(&batch.token))
     }
 
     fn horizon_ms(&self) -> i64 {

@@ -103,6 +103,33 @@ async fn a_payload_that_is_delivered_again_is_committed_and_quarantined_once() {
 }
 
 #[tokio::test]
+async fn a_repeat_adds_no_columns_even_when_the_first_delivery_left_some_out() {
+    let directory = tempdir().unwrap();
+    let pipeline = open(directory.path()).await;
+    // More new keys than one batch may add: a second look at the same events would find the others.
+    let keys = (0..100).map(|n| format!("\"k{n}\":{n}"));
+    let event = format!("{{{}}}", keys.collect::<Vec<_>>().join(","));
+    let event: &'static str = event.leak();
+    let payload = || messages("m", [event, "oops"]);
+    let columns = async || {
+        let table = pipeline.lake().load_table(pipeline.table_name()).await;
+        table.unwrap().unwrap().columns().len()
+    };
+
+    let first = pipeline.run(payload(), &invocation(1)).await.unwrap();
+    let n_columns = columns().await;
+    let second = pipeline.run(payload(), &invocation(2)).await.unwrap();
+
+    assert_eq!(first.n_new_columns, 64);
+    assert!(second.is_repeat);
+    assert_eq!(second.n_new_columns, 0);
+    assert_eq!(columns().await, n_columns);
+    assert_eq!(outcomes(&first), outcomes(&second));
+    assert_eq!(first.quarantine, second.quarantine);
+    assert_eq!(n_committed(&pipeline).await, 1);
+}
+
+#[tokio::test]
 async fn what_was_left_for_later_is_not_taken_for_known_when_it_comes_again() {
     let directory = tempdir().unwrap();
     let mut settings = settings(directory.path());
