@@ -182,10 +182,10 @@ impl LakeError {
                 "make `{path}` a directory that this user may write to, or name another warehouse"
             )),
             Self::NoTable { table } => {
-                Some(format!("make it with `calve table create {table}`"))
+                Some(format!("make it with `calve table create --table {table}`"))
             }
             Self::TableExists { table } => {
-                Some(format!("look at it with `calve table show {table}`"))
+                Some(format!("look at it with `calve table show --table {table}`"))
             }
             Self::UnsupportedTable { .. } => {
                 Some("use a table of format version 2, or let Calve make one".to_owned())

@@ -1,6 +1,12 @@
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, RecordBatch, UInt32Array, new_null_array};
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMicrosecondType;
+use arrow_array::{
+    Array, ArrayRef, Date32Array, RecordBatch, TimestampMicrosecondArray, UInt32Array,
+    new_null_array,
+};
 use arrow_select::take::{take, take_record_batch};
 use iceberg::arrow::{arrow_primitive_to_literal, type_to_arrow_type};
 use iceberg::spec::{Literal, PrimitiveLiteral, PrimitiveType, StructType, Transform, Type};
@@ -127,6 +133,12 @@ pub fn split(table: &Table, batches: &[RecordBatch]) -> Result<Vec<Part>, LakeEr
     Ok(parts)
 }
 
+/// The days of times in microseconds. The library's own transform rounds a fraction of a second before 1970 towards the next day.
+fn days(times: &TimestampMicrosecondArray) -> Date32Array {
+    const US_PER_DAY: i64 = 86_400_000_000;
+    times.unary(|us| i32::try_from(us.div_euclid(US_PER_DAY)).unwrap_or(i32::MAX)) // 64 bits of microseconds are 2^28 days.
+}
+
 /// The values of a partition, and its rows in a batch; no indices mean all.
 type SplitRows = (Vec<Option<Literal>>, Option<UInt32Array>);
 
@@ -219,6 +231,11 @@ impl<'a> Splitter<'a> {
     }
 
     fn transformed(&self, field: &SplitField, column: ArrayRef) -> Result<ArrayRef, LakeError> {
+        if let Some(times) = column.as_primitive_opt::<TimestampMicrosecondType>()
+            && field.transform == Transform::Day
+        {
+            return Ok(Arc::new(days(times)));
+        }
         field
             .function
             .transform(column)
@@ -353,4 +370,17 @@ fn compare(a: &[Option<Literal>], b: &[Option<Literal>]) -> std::cmp::Ordering {
         })
         .find(|order| order.is_ne())
         .unwrap_or(std::cmp::Ordering::Equal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fraction_of_a_second_before_1970_stays_in_its_day() {
+        // 1969-12-30T23:59:59.5Z, 1969-12-31T00:00:00Z, 1969-12-31T23:59:59.999999Z, 1970-01-01T00:00:00Z
+        let times = [-86_400_500_000, -86_400_000_000, -1, 0];
+        let days = days(&TimestampMicrosecondArray::from_iter_values(times));
+        assert_eq!(days.values().to_vec(), [-2, -1, -1, 0]);
+    }
 }

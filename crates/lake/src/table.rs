@@ -58,13 +58,17 @@ impl Table {
         self.columns.as_ref().clone()
     }
 
-    /// The names of the partition fields of all its specs, each once, in the order of the specs.
+    /// The names of the partition fields of all its specs, each once, in the order of the specs; without identities that
+    /// are named like their column, since that column may well exist.
     pub fn partition_names(&self) -> Vec<String> {
         let mut specs: Vec<_> = self.metadata.partition_specs_iter().collect();
         specs.sort_by_key(|spec| spec.spec_id());
         let mut names: Vec<String> = Vec::new();
         for field in specs.iter().flat_map(|spec| spec.fields()) {
-            if !names.contains(&field.name) {
+            let source = self.schema().field_by_id(field.source_id);
+            let is_its_column = field.transform == Transform::Identity
+                && source.is_some_and(|source| source.name == field.name);
+            if !is_its_column && !names.contains(&field.name) {
                 names.push(field.name.clone());
             }
         }

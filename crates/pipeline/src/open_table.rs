@@ -123,7 +123,11 @@ pub fn table_definition(settings: &TableSettings) -> Result<TableDefinition, Set
             })
     });
     let partitioning: Vec<PartitionTerm> = terms.collect::<Result<_, _>>()?;
-    let reserved: Vec<String> = partitioning.iter().map(PartitionTerm::field_name).collect();
+    // A column may have the name of its own identity, and of no other partition field.
+    let fields = partitioning
+        .iter()
+        .filter(|term| term.field_name() != term.column());
+    let reserved: Vec<String> = fields.map(PartitionTerm::field_name).collect();
     let mut columns: Vec<ColumnDefinition> = Schema::of_system_columns()
         .columns
         .into_iter()

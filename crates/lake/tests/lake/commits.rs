@@ -570,6 +570,6 @@ async fn a_table_that_is_not_there_is_named() {
     assert_eq!(error.to_string(), "there is no table `t.absent`");
     assert_eq!(
         error.hint().as_deref(),
-        Some("make it with `calve table create t.absent`")
+        Some("make it with `calve table create --table t.absent`")
     );
 }

@@ -28,7 +28,7 @@ impl Request {
         };
         let key = header("idempotency-key").and_then(|value| value.to_str().ok());
         Self {
-            idempotency_key: key.map(str::to_owned),
+            idempotency_key: key.filter(|key| !key.is_empty()).map(str::to_owned),
             method: request.http_method.to_string(),
             id: request.request_context.request_id,
             arrival_ms: request.request_context.request_time_epoch,
@@ -43,7 +43,7 @@ impl Request {
             .get("idempotency-key")
             .and_then(|value| value.to_str().ok());
         Self {
-            idempotency_key: key.map(str::to_owned),
+            idempotency_key: key.filter(|key| !key.is_empty()).map(str::to_owned),
             method: request.request_context.http.method.to_string(),
             id: request.request_context.request_id,
             arrival_ms: request.request_context.time_epoch,
@@ -62,9 +62,10 @@ pub(super) fn read(request: Request, invocation_id: &str, now_us: i64) -> Delive
         answer["headers"]["allow"] = "POST, PUT".into();
         return Delivery::Answered(answer);
     }
-    // The key names the request for its sender's repeats; without it every request is another one.
+    // Key and body name the request for its sender's repeats: the same key with another body is another request, since
+    // nothing that is answered with 200 may be lost. Without a key every request is another one.
     let identity = match &request.idempotency_key {
-        Some(key) => format!("key {key}"),
+        Some(key) => format!("key {key}\n{}", request.body.as_deref().unwrap_or_default()),
         None => format!("request {request_id}"),
     };
     let arrival_us = request.arrival_ms.checked_mul(1_000).filter(|&us| us > 0);
