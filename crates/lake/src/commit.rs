@@ -84,7 +84,8 @@ pub struct CommitReport {
 }
 
 impl Lake {
-    /// Returns the snapshots that brought these batches, for those that the table's ledger knows since `since_ms`.
+    /// Returns the snapshots that brought these batches, for those that the table's ledger knows. It looks at the table as
+    /// it is now, and back to `since_ms`, in milliseconds since 1970, and the clock skew that a commit allows for.
     ///
     /// For saving work on a delivery that comes again; a commit looks by itself, and its answer counts.
     ///
@@ -97,11 +98,21 @@ impl Lake {
         tokens: &HashSet<Token>,
         since_ms: i64,
     ) -> Result<HashMap<Token, i64>, LakeError> {
-        let table = self.reload(name).await?;
-        let ledger = self.ledger(&table);
-        let known = ledger.find(tokens, since_ms - CLOCK_SKEW_MS).await;
+        self.known(&self.reload(name).await?, tokens, since_ms)
+            .await
+    }
+
+    /// The same for the table as it was loaded.
+    pub(crate) async fn known(
+        &self,
+        table: &Table,
+        tokens: &HashSet<Token>,
+        since_ms: i64,
+    ) -> Result<HashMap<Token, i64>, LakeError> {
+        let since_ms = since_ms.saturating_sub(CLOCK_SKEW_MS);
+        let known = self.ledger(table).find(tokens, since_ms).await;
         known.map_err(|source| LakeError::ReadLedger {
-            table: name.clone(),
+            table: table.name().clone(),
             source,
         })
     }

@@ -103,15 +103,7 @@ impl<'a> Work<'a> {
             return Ok(());
         };
         let since_ms = oldest_ms.max(self.options.now_ms - self.options.receipt_horizon_ms);
-        let known = self
-            .lake
-            .ledger(table)
-            .find(&tokens, since_ms - CLOCK_SKEW_MS)
-            .await
-            .map_err(|source| LakeError::ReadLedger {
-                table: self.name.clone(),
-                source,
-            })?;
+        let known = self.lake.known(table, &tokens, since_ms).await?;
         for i in self.pending().collect::<Vec<_>>() {
             let Some(snapshot_id) = known.get(&self.receipts[i].token) else {
                 continue;

@@ -179,7 +179,10 @@ impl Pipeline {
                 attempt,
             };
             // A delivery that comes again leaves nothing behind. The commit looks once more, and its answer counts.
-            if self.is_known(&batch, invocation).await? {
+            let clock = Instant::now();
+            let is_known = self.is_known(&payload, &batch, invocation).await?;
+            report.elapsed_ms.commit += ms_since(clock);
+            if is_known {
                 report.is_repeat = true;
                 report.set_events(&landing);
                 report.elapsed_ms.total = ms_since(started);

@@ -70,7 +70,7 @@ pub struct ElapsedMs {
     pub write: f64,
     /// Refused events into the quarantine.
     pub quarantine: f64,
-    /// Data files into a snapshot.
+    /// Looking for an earlier delivery, and data files into a snapshot.
     pub commit: f64,
     /// All of it.
     pub total: f64,
@@ -125,7 +125,7 @@ pub struct Report {
     pub snapshot_id: Option<i64>,
     /// Whether an earlier delivery of this payload had been committed already.
     pub is_repeat: bool,
-    /// Where the refused events are.
+    /// Where this run put the refused events; for a repeat nowhere, they are where the first delivery put them.
     pub quarantine: Option<String>,
     /// Where the time went.
     pub elapsed_ms: ElapsedMs,

@@ -86,8 +86,7 @@ impl Pipeline {
         Ok(Some(location))
     }
 
-    /// What is to be committed. It is dated before the first delivery that this one may repeat, since the ledger is
-    /// looked through back to that date; but never so far back that it would be too old to be committed.
+    /// What is to be committed.
     pub(crate) fn receipt(
         &self,
         open: &OpenTable,
@@ -96,22 +95,30 @@ impl Pipeline {
         files: Vec<DataFile>,
         invocation: &Invocation,
     ) -> Receipt {
-        let first_ms = payload
-            .source
-            .first_delivery_ms(&payload.records, invocation.now_us);
-        let horizon_ms = self.horizon_ms() - HORIZON_SLACK_MS;
-        let written_at_ms = first_ms.max(invocation.now_us.div_euclid(1_000) - horizon_ms);
+        let written_at_ms = self.dated_ms(payload, invocation);
         let source = format!("{} {} records", payload.source.kind, payload.records.len());
         Receipt::new(&open.table, batch, written_at_ms, source, files)
     }
 
-    /// Whether the batch is in the table already, so that it must not change it.
+    /// The date of a batch: before the first delivery that this one may repeat, since the ledger is looked through back to
+    /// that date; but never so far back that it would be too old to be committed.
+    fn dated_ms(&self, payload: &Payload, invocation: &Invocation) -> i64 {
+        let first_ms = payload
+            .source
+            .first_delivery_ms(&payload.records, invocation.now_us);
+        let horizon_ms = self.horizon_ms() - HORIZON_SLACK_MS;
+        first_ms.max(invocation.now_us.div_euclid(1_000) - horizon_ms)
+    }
+
+    /// Whether the batch is in the table already, so that it must not change it. The refused events of such a batch are in
+    /// the quarantine too, since they are written before the commit.
     pub(crate) async fn is_known(
         &self,
+        payload: &Payload,
         batch: &BatchId,
         invocation: &Invocation,
     ) -> Result<bool, PipelineError> {
-        let since_ms = invocation.now_us.div_euclid(1_000) - self.horizon_ms();
+        let since_ms = self.dated_ms(payload, invocation);
         let tokens = HashSet::from([batch.token]);
         let known = self.lake.committed(&self.name, &tokens, since_ms).await;
         let known = known.map_err(|source| self.failed("look into the ledger of", source))?;

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use iceberg::TableUpdate;
 use iceberg::spec::{
@@ -6,7 +6,7 @@ use iceberg::spec::{
     SnapshotRetention,
 };
 use lake::{
-    Catalog as _, CommitOptions, DEFAULT_CATALOG_NAME, Disposition, LakeError, LocalStorage,
+    Catalog as _, CommitOptions, DEFAULT_CATALOG_NAME, Disposition, Lake, LakeError, LocalStorage,
     ReceiptOutcome, SqliteCatalog,
 };
 
@@ -144,6 +144,30 @@ async fn another_writer_in_between_costs_an_attempt_and_no_rows() {
         (2, vec![committed(&report)])
     );
     assert_eq!(warehouse.ids().await, ["1", "2"]);
+}
+
+#[tokio::test]
+async fn what_is_committed_is_known_at_once_to_every_process_and_nothing_else_is() {
+    let warehouse = Warehouse::new().await;
+    let other = Lake::embedded(warehouse.directory.path()).unwrap();
+    let (first, second) = (
+        warehouse.receipt("a", &["1"]).await,
+        warehouse.receipt("b", &["2"]).await,
+    );
+    let tokens = HashSet::from([first.token, second.token]);
+    let known = async |lake: &Lake, since_ms| {
+        let known = lake.committed(&warehouse.name, &tokens, since_ms).await;
+        known.unwrap()
+    };
+    assert_eq!(known(&warehouse.lake, NOW_MS).await, HashMap::new());
+
+    let token = first.token;
+    let snapshot_id = warehouse.commit(vec![first]).await.snapshot_id.unwrap();
+    let expected = HashMap::from([(token, snapshot_id)]);
+    for lake in [&warehouse.lake, &other] {
+        assert_eq!(known(lake, NOW_MS).await, expected);
+        assert_eq!(known(lake, i64::MIN).await, expected);
+    }
 }
 
 #[tokio::test]

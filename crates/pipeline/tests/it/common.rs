@@ -89,14 +89,21 @@ pub(crate) fn quarantined(warehouse: &Path) -> Vec<QuarantinedEvent> {
 
 /// The files below a directory with this extension, in the order of their names.
 pub(crate) fn files(directory: &Path, extension: &str) -> Vec<PathBuf> {
+    let has_it = |path: &PathBuf| path.extension().is_some_and(|found| found == extension);
+    everything(directory).into_iter().filter(has_it).collect()
+}
+
+/// The objects below a warehouse's directories, in the order of their names; not what the catalog keeps beside them.
+pub(crate) fn everything(directory: &Path) -> Vec<PathBuf> {
     let mut found = BTreeSet::new();
     let mut open = vec![directory.to_owned()];
     while let Some(directory) = open.pop() {
         for entry in std::fs::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy();
             if path.is_dir() {
                 open.push(path);
-            } else if path.extension().is_some_and(|found| found == extension) {
+            } else if !name.starts_with("catalog.db") {
                 found.insert(path);
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::common::{
-    NOW_US, files, invocation, messages, n_committed, open, quarantined, rows, settings,
+    NOW_US, everything, files, invocation, messages, n_committed, open, quarantined, rows, settings,
 };
 use pipeline::{Disposition, Outcome, Pipeline, PipelineError, SourceBatch};
 use tempfile::tempdir;
@@ -103,30 +103,47 @@ async fn a_payload_that_is_delivered_again_is_committed_and_quarantined_once() {
 }
 
 #[tokio::test]
-async fn a_repeat_adds_no_columns_even_when_the_first_delivery_left_some_out() {
+async fn a_repeat_leaves_nothing_behind_even_when_the_first_delivery_left_columns_out() {
     let directory = tempdir().unwrap();
     let pipeline = open(directory.path()).await;
+    // Another process, which has seen the table before the first delivery and not since.
+    let other = open(directory.path()).await;
     // More new keys than one batch may add: a second look at the same events would find the others.
     let keys = (0..100).map(|n| format!("\"k{n}\":{n}"));
     let event = format!("{{{}}}", keys.collect::<Vec<_>>().join(","));
     let event: &'static str = event.leak();
     let payload = || messages("m", [event, "oops"]);
-    let columns = async || {
+    // Every change of columns or snapshots would be another metadata file.
+    let left_behind = async || {
         let table = pipeline.lake().load_table(pipeline.table_name()).await;
-        table.unwrap().unwrap().columns().len()
+        let metadata_location = table.unwrap().unwrap().metadata_location().to_owned();
+        (metadata_location, everything(directory.path()))
     };
 
     let first = pipeline.run(payload(), &invocation(1)).await.unwrap();
-    let n_columns = columns().await;
-    let second = pipeline.run(payload(), &invocation(2)).await.unwrap();
+    assert_eq!((first.n_new_columns, first.n_files), (64, 1));
+    assert!(!first.is_repeat && first.quarantine.is_some());
+    let before = left_behind().await;
 
-    assert_eq!(first.n_new_columns, 64);
-    assert!(second.is_repeat);
-    assert_eq!(second.n_new_columns, 0);
-    assert_eq!(columns().await, n_columns);
-    assert_eq!(outcomes(&first), outcomes(&second));
-    assert!(first.quarantine.is_some() && second.quarantine.is_none());
+    let cold = open(directory.path()).await;
+    for (pipeline, seed) in [(&pipeline, 2), (&other, 3), (&cold, 4)] {
+        let again = pipeline.run(payload(), &invocation(seed)).await.unwrap();
+        assert!(again.is_repeat);
+        assert_eq!(
+            (again.n_new_columns, again.n_files, again.n_attempts),
+            (0, 0, 0)
+        );
+        assert_eq!((again.snapshot_id, again.quarantine.as_ref()), (None, None));
+        assert_eq!(outcomes(&first), outcomes(&again));
+        assert_eq!(left_behind().await, before);
+    }
     assert_eq!(n_committed(&pipeline).await, 1);
+
+    // What they have not seen yet still lands.
+    let next = || messages("n", [event, "oops"]);
+    let next = other.run(next(), &invocation(5)).await.unwrap();
+    assert!(!next.is_repeat);
+    assert_eq!(n_committed(&pipeline).await, 2);
 }
 
 #[tokio::test]
