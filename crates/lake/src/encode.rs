@@ -1,10 +1,12 @@
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, RecordBatch, new_null_array};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int32Type;
+use arrow_array::{Array, ArrayRef, DictionaryArray, RecordBatch, new_null_array};
 use arrow_schema::{ArrowError, Schema as ArrowSchema};
 use bytes::Bytes;
 use parquet::arrow::ArrowSchemaConverter;
-use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
@@ -14,6 +16,7 @@ use parquet::schema::types::ColumnPath;
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
+use crate::column::{BLOOM_FILTER_ERRORS, ColumnOptions, ColumnWriter, FinishedColumn};
 use crate::data_file::DataFile;
 use crate::encoding::{self, ColumnEncoding};
 use crate::error::LakeError;
@@ -87,7 +90,9 @@ pub struct Encoder {
     options: WriteOptions,
     /// The columns that the files hold; a column whose values are all null is left out.
     columns: Vec<LayoutColumn>,
-    rows: Vec<RecordBatch>,
+    /// Their fields.
+    schema: Arc<ArrowSchema>,
+    rows: Vec<Rows>,
     /// The next row: which batch, and where in it.
     next: (usize, usize),
     n_rows: usize,
@@ -115,7 +120,7 @@ impl Encoder {
         let schema = Arc::new(schema);
         let rows = batches
             .iter()
-            .map(|batch| aligned(batch, &columns, &schema, layout))
+            .map(|batch| Rows::aligned(batch, &columns, layout))
             .collect::<Result<Vec<_>, _>>()?;
         let slice_rows = slice_rows(&rows, n_rows, options);
         Ok(Self {
@@ -123,6 +128,7 @@ impl Encoder {
             layout: layout.clone(),
             options: options.clone(),
             columns,
+            schema,
             rows,
             next: (0, 0),
             n_rows,
@@ -131,7 +137,7 @@ impl Encoder {
     }
 
     /// The next rows, few enough to look at the size of the row group after them.
-    fn next_slices(&mut self) -> Vec<RecordBatch> {
+    fn next_slices(&mut self) -> Vec<Rows> {
         let mut slices = Vec::new();
         let mut n_left = self.slice_rows;
         while n_left > 0 {
@@ -139,8 +145,8 @@ impl Encoder {
             let Some(batch) = self.rows.get(index) else {
                 break;
             };
-            let n_rows = n_left.min(batch.num_rows() - row);
-            if row + n_rows == batch.num_rows() {
+            let n_rows = n_left.min(batch.n_rows - row);
+            if row + n_rows == batch.n_rows {
                 self.next = (index + 1, 0);
             } else {
                 self.next = (index, row + n_rows);
@@ -154,27 +160,23 @@ impl Encoder {
     }
 
     /// Writes one file, which begins with the rows of `slices`, and these with `first`.
-    fn file(
-        &mut self,
-        first: &RecordBatch,
-        mut slices: Vec<RecordBatch>,
-    ) -> Result<EncodedFile, ParquetError> {
-        let schema = first.schema();
-        let parquet_schema = ArrowSchemaConverter::new().convert(&schema)?;
-        let properties = Arc::new(self.properties(first)?);
+    fn file(&mut self, first: &Rows, mut slices: Vec<Rows>) -> Result<EncodedFile, ParquetError> {
+        let parquet_schema = ArrowSchemaConverter::new().convert(&self.schema)?;
+        let encodings = encoding::choose(&first.columns, self.n_rows);
+        let properties = Arc::new(self.properties(&encodings)?);
         let mut bytes = Vec::new();
         let mut writer =
             SerializedFileWriter::new(&mut bytes, parquet_schema.root_schema_ptr(), properties)?;
-        let factory = ArrowRowGroupWriterFactory::new(&writer, schema);
         let target_bytes = usize::try_from(self.options.target_file_bytes).unwrap_or(usize::MAX);
         let mut nans = Nans::new(&self.columns);
         let mut index = 0;
         while !slices.is_empty() {
             let room = target_bytes.saturating_sub(writer.bytes_written());
-            let columns = self.row_group(&factory, index, slices, room, &mut nans)?;
+            let columns = self.column_writers(&writer, index, &encodings)?;
+            let columns = self.row_group(columns, slices, room, &mut nans)?;
             let mut row_group = writer.next_row_group()?;
             for column in columns {
-                column.close()?.append_to_row_group(&mut row_group)?;
+                column.append_to(&mut row_group)?;
             }
             row_group.close()?;
             index += 1;
@@ -194,31 +196,63 @@ impl Encoder {
         })
     }
 
+    /// A writer for each column of the next row group of the file.
+    fn column_writers(
+        &self,
+        file: &SerializedFileWriter<&mut Vec<u8>>,
+        index: usize,
+        encodings: &[ColumnEncoding],
+    ) -> Result<Vec<ColumnWriter>, ParquetError> {
+        let level = ZstdLevel::try_new(self.options.zstd_level)?;
+        let mut writers = Vec::with_capacity(self.columns.len());
+        for (place, encoding) in encodings.iter().enumerate() {
+            let field = self.schema.field(place);
+            let has_filter = self.options.bloom_column.as_ref() == Some(field.name());
+            let options = ColumnOptions {
+                level,
+                encoding: *encoding,
+                // Long texts: nobody looks for pages by them, and their beginnings say little.
+                indexed: !self.options.unbounded_columns.contains(field.name()),
+                bloom_filter: has_filter.then_some(self.n_rows.max(1) as u64),
+            };
+            let descr = file.schema_descr().column(place);
+            writers.push(ColumnWriter::new(field.data_type(), &descr, &options)?);
+        }
+        if writers.iter().all(Option::is_some) {
+            return Ok(writers.into_iter().flatten().collect());
+        }
+        let factory = ArrowRowGroupWriterFactory::new(file, self.schema.clone());
+        let others = factory.create_column_writers(index)?.into_iter();
+        let fields = self.schema.fields().iter().zip(others);
+        Ok(writers
+            .into_iter()
+            .zip(fields)
+            .map(|(ours, (field, other))| {
+                ours.unwrap_or_else(|| ColumnWriter::Other(field.clone(), Box::new(other)))
+            })
+            .collect())
+    }
+
     /// Fills the column writers of one row group until it is large enough or there are no more rows.
     fn row_group(
         &mut self,
-        factory: &ArrowRowGroupWriterFactory,
-        index: usize,
-        mut slices: Vec<RecordBatch>,
+        mut writers: Vec<ColumnWriter>,
+        mut slices: Vec<Rows>,
         room_bytes: usize,
         nans: &mut Nans,
-    ) -> Result<Vec<ArrowColumnWriter>, ParquetError> {
+    ) -> Result<Vec<FinishedColumn>, ParquetError> {
         const MAX_ROWS: usize = 1 << 20;
         let limit = usize::try_from(self.options.row_group_bytes)
             .unwrap_or(usize::MAX)
             .min(room_bytes);
-        let mut writers = factory.create_column_writers(index)?;
         let mut n_rows = 0;
         while !slices.is_empty() {
             for rows in &slices {
-                n_rows += rows.num_rows();
-                nans.count(rows);
+                n_rows += rows.n_rows;
+                nans.count(&rows.columns);
             }
             write_columns(&mut writers, &slices, self.options.threads.as_deref())?;
-            let bytes: usize = writers
-                .iter()
-                .map(ArrowColumnWriter::get_estimated_total_bytes)
-                .sum();
+            let bytes: usize = writers.iter().map(ColumnWriter::estimated_bytes).sum();
             let has_room = bytes < limit && n_rows + self.slice_rows <= MAX_ROWS;
             slices = if has_room {
                 self.next_slices()
@@ -226,23 +260,21 @@ impl Encoder {
                 Vec::new()
             };
         }
-        Ok(writers)
+        close_columns(writers, self.options.threads.as_deref())
     }
 
-    /// How the file is written; `first` are its first rows, by which the encodings are chosen.
-    fn properties(&self, first: &RecordBatch) -> Result<WriterProperties, ParquetError> {
+    /// How the file is written. What it says of columns is for those that the `parquet` crate writes.
+    fn properties(&self, encodings: &[ColumnEncoding]) -> Result<WriterProperties, ParquetError> {
         let path = |name: &str| ColumnPath::new(vec![name.to_owned()]);
         let level = ZstdLevel::try_new(self.options.zstd_level)?;
         let mut properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(level))
             .set_statistics_enabled(EnabledStatistics::Page);
         for name in &self.options.unbounded_columns {
-            // Long texts: nobody looks for pages by them, and their beginnings say little.
             properties =
                 properties.set_column_statistics_enabled(path(name), EnabledStatistics::Chunk);
         }
-        let fields = first.schema_ref().fields().iter();
-        for (field, encoding) in fields.zip(encoding::choose(first, self.n_rows)) {
+        for (field, encoding) in self.schema.fields().iter().zip(encodings) {
             let column = path(field.name());
             properties = match encoding {
                 ColumnEncoding::Dictionary => properties,
@@ -255,7 +287,7 @@ impl Encoder {
         if let Some(name) = &self.options.bloom_column {
             properties = properties
                 .set_column_bloom_filter_enabled(path(name), true)
-                .set_column_bloom_filter_fpp(path(name), 0.01)
+                .set_column_bloom_filter_fpp(path(name), BLOOM_FILTER_ERRORS)
                 .set_column_bloom_filter_ndv(path(name), self.n_rows.max(1) as u64);
         }
         Ok(properties.build())
@@ -356,22 +388,50 @@ fn present_columns(
             present.push(column.clone());
         }
     }
+    if present.is_empty() {
+        // Rows of nothing but nulls: readers count rows by their columns.
+        let first = layout
+            .columns()
+            .iter()
+            .find(|column| column.primitive.is_some());
+        present.extend(first.cloned());
+    }
     Ok(present)
 }
 
-/// The batch with exactly these columns, in the table's types and with its field ids.
-fn aligned(
-    batch: &RecordBatch,
-    columns: &[LayoutColumn],
-    schema: &Arc<ArrowSchema>,
-    layout: &FileLayout,
-) -> Result<RecordBatch, LakeError> {
-    let arrays = columns
-        .iter()
-        .map(|column| aligned_column(batch, column, layout))
-        .collect::<Result<Vec<_>, _>>()?;
-    RecordBatch::try_new(schema.clone(), arrays)
-        .map_err(|source| encode_error(layout, batch.num_rows(), source))
+/// Rows of exactly the columns of a file, in their order and types; texts may have a dictionary.
+#[derive(Debug, Clone)]
+struct Rows {
+    columns: Vec<ArrayRef>,
+    n_rows: usize,
+}
+
+impl Rows {
+    fn aligned(
+        batch: &RecordBatch,
+        columns: &[LayoutColumn],
+        layout: &FileLayout,
+    ) -> Result<Self, LakeError> {
+        let arrays = columns
+            .iter()
+            .map(|column| aligned_column(batch, column, layout));
+        Ok(Self {
+            columns: arrays.collect::<Result<_, _>>()?,
+            n_rows: batch.num_rows(),
+        })
+    }
+
+    fn slice(&self, first: usize, n_rows: usize) -> Self {
+        let columns = self.columns.iter().map(|array| array.slice(first, n_rows));
+        Self {
+            columns: columns.collect(),
+            n_rows,
+        }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.columns.iter().map(Array::get_array_memory_size).sum()
+    }
 }
 
 fn aligned_column(
@@ -384,6 +444,7 @@ fn aligned_column(
     let array = match batch.column_by_name(name) {
         None => new_null_array(expected, batch.num_rows()),
         Some(array) if array.data_type() == expected => array.clone(),
+        Some(array) if is_keyed_text(array, expected) => array.clone(),
         Some(array) if same_values(array.data_type(), expected) => {
             arrow_cast::cast(array, expected)
                 .map_err(|source| encode_error(layout, batch.num_rows(), source))?
@@ -406,11 +467,20 @@ fn aligned_column(
     Ok(array)
 }
 
+/// Whether these are texts with a dictionary as the column writer takes them: 32-bit keys, and no null among the entries.
+fn is_keyed_text(array: &ArrayRef, expected: &arrow_schema::DataType) -> bool {
+    let keyed = array.as_dictionary_opt::<Int32Type>();
+    let values = keyed.map(DictionaryArray::values);
+    *expected == arrow_schema::DataType::Utf8
+        && values.is_some_and(|values| values.data_type() == expected && values.null_count() == 0)
+}
+
 /// Spellings of one type.
 fn same_values(found: &arrow_schema::DataType, expected: &arrow_schema::DataType) -> bool {
-    use arrow_schema::DataType::{Binary, LargeBinary, LargeUtf8, Timestamp, Utf8};
+    use arrow_schema::DataType::{Binary, Dictionary, LargeBinary, LargeUtf8, Timestamp, Utf8};
     match (found, expected) {
         (Binary, LargeBinary) | (LargeUtf8, Utf8) => true,
+        (Dictionary(_, values), expected) => values.as_ref() == expected,
         (Timestamp(found_unit, Some(zone)), Timestamp(expected_unit, Some(_))) => {
             found_unit == expected_unit && matches!(zone.as_ref(), "UTC" | "+00:00")
         }
@@ -419,9 +489,9 @@ fn same_values(found: &arrow_schema::DataType, expected: &arrow_schema::DataType
 }
 
 /// So many rows are a small share of a row group, but enough for a column writer to be worth calling.
-fn slice_rows(rows: &[RecordBatch], n_rows: usize, options: &WriteOptions) -> usize {
+fn slice_rows(rows: &[Rows], n_rows: usize, options: &WriteOptions) -> usize {
     const MAX_SLICE_BYTES: u64 = 16 << 20;
-    let bytes: usize = rows.iter().map(RecordBatch::get_array_memory_size).sum();
+    let bytes: usize = rows.iter().map(Rows::memory_bytes).sum();
     let row_bytes = (bytes as u64 / (n_rows.max(1) as u64)).max(1);
     let limit = options.row_group_bytes.min(options.target_file_bytes);
     let slice_bytes = (limit / 2).min(MAX_SLICE_BYTES);
@@ -433,20 +503,30 @@ fn slice_rows(rows: &[RecordBatch], n_rows: usize, options: &WriteOptions) -> us
 /// Gives each column its values, column after column, so that one dictionary at a time is in the cache. Only columns of
 /// primitive types have values, so each has one writer.
 fn write_columns(
-    writers: &mut [ArrowColumnWriter],
-    slices: &[RecordBatch],
+    writers: &mut [ColumnWriter],
+    slices: &[Rows],
     threads: Option<&ThreadPool>,
 ) -> Result<(), ParquetError> {
-    let write = |(place, writer): (usize, &mut ArrowColumnWriter)| {
-        for rows in slices {
-            for leaf in compute_leaves(rows.schema_ref().field(place), rows.column(place))? {
-                writer.write(&leaf)?;
-            }
-        }
-        Ok(())
+    let write = |(place, writer): (usize, &mut ColumnWriter)| {
+        slices
+            .iter()
+            .try_for_each(|rows| writer.write(&rows.columns[place]))
     };
     match threads {
         None => writers.iter_mut().enumerate().try_for_each(write),
         Some(threads) => threads.install(|| writers.par_iter_mut().enumerate().try_for_each(write)),
+    }
+}
+
+/// Ends each column; this is where dictionaries are compressed.
+fn close_columns(
+    writers: Vec<ColumnWriter>,
+    threads: Option<&ThreadPool>,
+) -> Result<Vec<FinishedColumn>, ParquetError> {
+    match threads {
+        None => writers.into_iter().map(ColumnWriter::close).collect(),
+        Some(threads) => {
+            threads.install(|| writers.into_par_iter().map(ColumnWriter::close).collect())
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::hash::BuildHasher;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type, TimestampMicrosecondType};
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, TimeUnit};
 
 /// How many rows are counted: enough to tell ids from categories, few enough to cost nothing.
@@ -29,10 +29,9 @@ pub(crate) enum ColumnEncoding {
     Delta,
 }
 
-/// Decides for each column of the batch, for a file of `n_rows` rows that begins with it.
-pub(crate) fn choose(batch: &RecordBatch, n_rows: usize) -> Vec<ColumnEncoding> {
-    batch
-        .columns()
+/// Decides for each column, for a file of `n_rows` rows that begins with these.
+pub(crate) fn choose(columns: &[ArrayRef], n_rows: usize) -> Vec<ColumnEncoding> {
+    columns
         .iter()
         .map(|column| choose_for(column, n_rows))
         .collect()

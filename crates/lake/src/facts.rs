@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, HashMap};
 
+use arrow_array::ArrayRef;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type};
-use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
 use iceberg::spec::PrimitiveType;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
@@ -132,9 +132,9 @@ impl Nans {
         }
     }
 
-    pub(crate) fn count(&mut self, rows: &RecordBatch) {
+    pub(crate) fn count(&mut self, columns: &[ArrayRef]) {
         for (place, n_nans) in self.counts.values_mut() {
-            let array = rows.column(*place);
+            let array = &columns[*place];
             let found = match array.data_type() {
                 DataType::Float32 => array
                     .as_primitive::<Float32Type>()

@@ -15,6 +15,7 @@
 mod backoff;
 mod bounds;
 mod catalog;
+mod column;
 mod commit;
 mod compatible;
 mod data_file;

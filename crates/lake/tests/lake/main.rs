@@ -5,6 +5,7 @@
     reason = "a test whose preparation fails should stop right there"
 )]
 
+mod columns;
 mod commits;
 mod fakes;
 mod files;

@@ -1,0 +1,250 @@
+//! Columns of 64 bits: integers, times and doubles.
+
+use arrow_buffer::NullBuffer;
+use parquet::basic::Encoding;
+use parquet::bloom_filter::Sbbf;
+use parquet::errors::ParquetError;
+
+use super::delta::write_delta;
+use super::extremes::{Extremes, of_doubles};
+use super::indices::{index_width, write_hybrid};
+use super::page::{ColumnChunk, DataPage, PAGE_ROWS, Pages};
+use super::presence::Presence;
+use crate::encoding::ColumnEncoding;
+
+/// A dictionary takes no more than so many entries: 1 MiB, like one of texts.
+const DICTIONARY_ENTRIES: usize = (1 << 20) / 8;
+
+/// A value of 64 bits.
+pub(crate) trait Number: Copy {
+    fn bits(self) -> u64;
+    fn extremes(values: &[Self]) -> Option<Extremes>;
+    /// Appends the values as `DELTA_BINARY_PACKED`, or plain where the type has no differences.
+    fn write_delta(values: &[Self], out: &mut Vec<u8>) -> Encoding;
+}
+
+impl Number for i64 {
+    fn bits(self) -> u64 {
+        self.cast_unsigned()
+    }
+
+    fn extremes(values: &[Self]) -> Option<Extremes> {
+        let first = *values.first()?;
+        let (min, max) = values.iter().fold((first, first), |(min, max), &value| {
+            (min.min(value), max.max(value))
+        });
+        Some(Extremes::Long(min, max))
+    }
+
+    fn write_delta(values: &[Self], out: &mut Vec<u8>) -> Encoding {
+        write_delta(values, out);
+        Encoding::DELTA_BINARY_PACKED
+    }
+}
+
+impl Number for f64 {
+    fn bits(self) -> u64 {
+        self.to_bits()
+    }
+
+    fn extremes(values: &[Self]) -> Option<Extremes> {
+        of_doubles(values.iter().copied())
+    }
+
+    fn write_delta(values: &[Self], out: &mut Vec<u8>) -> Encoding {
+        write_plain(values, out);
+        Encoding::PLAIN
+    }
+}
+
+/// A column chunk of numbers under construction.
+pub(crate) struct NumberColumn<T> {
+    pages: Pages,
+    presence: Presence,
+    encoding: ColumnEncoding,
+    dictionary: Option<Dictionary>,
+    /// The values of the page.
+    values: Vec<T>,
+    /// Their places in the dictionary, as long as it takes entries.
+    indices: Vec<u32>,
+    bloom_filter: Option<Sbbf>,
+    body: Vec<u8>,
+}
+
+impl<T: Number> NumberColumn<T> {
+    pub(crate) fn new(pages: Pages, encoding: ColumnEncoding, bloom_filter: Option<Sbbf>) -> Self {
+        Self {
+            presence: Presence::new(pages.nullable()),
+            pages,
+            encoding,
+            dictionary: (encoding == ColumnEncoding::Dictionary).then(Dictionary::default),
+            values: Vec::new(),
+            indices: Vec::new(),
+            bloom_filter,
+            body: Vec::new(),
+        }
+    }
+
+    /// About how many bytes the chunk has so far, compressed as far as it is.
+    pub(crate) fn estimated_bytes(&self) -> usize {
+        let n_entries = self.dictionary.as_ref().map_or(0, |d| d.entries.len());
+        self.pages.compressed_bytes() + n_entries * 4 + self.values.len() * 2
+    }
+
+    /// Takes values; those of rows that are null do not count.
+    pub(crate) fn write(
+        &mut self,
+        values: &[T],
+        nulls: Option<&NullBuffer>,
+    ) -> Result<(), ParquetError> {
+        let nulls = nulls.filter(|nulls| nulls.null_count() > 0);
+        let mut at = 0;
+        while at < values.len() {
+            let n_rows = (PAGE_ROWS - self.presence.n_rows()).min(values.len() - at);
+            let step = &values[at..at + n_rows];
+            let step_nulls = nulls.map(|nulls| nulls.slice(at, n_rows));
+            self.presence.append(step_nulls.as_ref(), n_rows);
+            match step_nulls {
+                None => self.values.extend_from_slice(step),
+                Some(nulls) => self
+                    .values
+                    .extend(nulls.valid_indices().map(|row| step[row])),
+            }
+            if self.presence.n_rows() >= PAGE_ROWS {
+                self.end_page()?;
+            }
+            at += n_rows;
+        }
+        Ok(())
+    }
+
+    fn end_page(&mut self) -> Result<(), ParquetError> {
+        let (n_rows, n_nulls) = (self.presence.n_rows(), self.presence.n_nulls());
+        self.body.clear();
+        self.presence.take_levels(&mut self.body);
+        let encoding = self.write_values();
+        self.pages.add(&DataPage {
+            body: &self.body,
+            encoding,
+            n_rows,
+            n_nulls,
+            extremes: T::extremes(&self.values),
+            text_bytes: None,
+        })?;
+        if let Some(filter) = self
+            .bloom_filter
+            .as_mut()
+            .filter(|_| encoding != Encoding::RLE_DICTIONARY)
+        {
+            self.values
+                .iter()
+                .for_each(|value| filter.insert(value.bits().to_le_bytes().as_slice()));
+        }
+        self.values.clear();
+        Ok(())
+    }
+
+    /// Writes the values of the page behind its levels.
+    fn write_values(&mut self) -> Encoding {
+        if let Some(dictionary) = self.dictionary.as_mut().filter(|d| !d.is_full()) {
+            self.indices.clear();
+            self.indices.extend(
+                self.values
+                    .iter()
+                    .map(|value| dictionary.index(value.bits())),
+            );
+            let width = index_width(dictionary.entries.len());
+            self.body.extend_from_slice(&width.to_le_bytes()[..1]);
+            write_hybrid(&self.indices, width, &mut self.body);
+            return Encoding::RLE_DICTIONARY;
+        }
+        if self.encoding == ColumnEncoding::Delta {
+            return T::write_delta(&self.values, &mut self.body);
+        }
+        write_plain(&self.values, &mut self.body);
+        Encoding::PLAIN
+    }
+
+    /// The column chunk.
+    pub(crate) fn close(mut self) -> Result<ColumnChunk, ParquetError> {
+        if self.presence.n_rows() > 0 {
+            self.end_page()?;
+        }
+        let plain = self.dictionary.map(|dictionary| {
+            let mut plain = Vec::with_capacity(dictionary.entries.len() * 8);
+            dictionary
+                .entries
+                .iter()
+                .for_each(|bits| plain.extend_from_slice(&bits.to_le_bytes()));
+            (plain, dictionary.entries.len())
+        });
+        if let (Some(filter), Some((plain, _))) = (&mut self.bloom_filter, &plain) {
+            plain.chunks_exact(8).for_each(|value| filter.insert(value));
+        }
+        let dictionary = plain
+            .as_ref()
+            .map(|(plain, n_entries)| (plain.as_slice(), *n_entries));
+        self.pages.finish(dictionary, self.bloom_filter)
+    }
+}
+
+fn write_plain<T: Number>(values: &[T], out: &mut Vec<u8>) {
+    out.extend(values.iter().flat_map(|value| value.bits().to_le_bytes()));
+}
+
+/// The values of a column chunk, each once, in the order in which they came first.
+#[derive(Default)]
+struct Dictionary {
+    entries: Vec<u64>,
+    /// Open addressing over a power of two of slots: the place of an entry plus one, or 0.
+    slots: Vec<u32>,
+}
+
+impl Dictionary {
+    fn is_full(&self) -> bool {
+        self.entries.len() >= DICTIONARY_ENTRIES
+    }
+
+    /// The place of the value; a new one becomes an entry.
+    #[inline]
+    fn index(&mut self, bits: u64) -> u32 {
+        // At most half of the slots are taken, so that a search is short.
+        if self.entries.len() * 2 >= self.slots.len() {
+            self.grow();
+        }
+        let mut slot = self.slot(bits);
+        loop {
+            match self.slots[slot] {
+                0 => {
+                    self.entries.push(bits);
+                    // A page brings at most 20,000 entries more than the limit.
+                    self.slots[slot] = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+                    return self.slots[slot] - 1;
+                }
+                taken if self.entries[taken as usize - 1] == bits => return taken - 1,
+                _ => slot = (slot + 1) & (self.slots.len() - 1),
+            }
+        }
+    }
+
+    /// Where the search for a value begins. Multiplying by an odd number spreads what differs in any bits over the highest
+    /// ones (Knuth, The Art of Computer Programming 3, 6.4); doubles differ in their highest bits, so these are folded in.
+    #[inline]
+    fn slot(&self, bits: u64) -> usize {
+        let hash = (bits ^ (bits >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let n_bits = self.slots.len().trailing_zeros();
+        usize::try_from(hash >> (u64::BITS - n_bits)).unwrap_or_default()
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        self.slots = vec![0; (self.slots.len() * 4).max(64)];
+        for place in 0..self.entries.len() {
+            let mut slot = self.slot(self.entries[place]);
+            while self.slots[slot] != 0 {
+                slot = (slot + 1) & (self.slots.len() - 1);
+            }
+            self.slots[slot] = u32::try_from(place + 1).unwrap_or(u32::MAX);
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! Columns of texts: by dictionary or as they are.
+
+use std::hash::BuildHasher;
+
+use arrow_array::types::Int32Type;
+use arrow_array::{Array, DictionaryArray, StringArray};
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use parquet::basic::Encoding;
+use parquet::bloom_filter::Sbbf;
+use parquet::errors::ParquetError;
+
+use super::extremes::Extremes;
+use super::indices::{index_width, write_hybrid};
+use super::page::{ColumnChunk, DataPage, PAGE_BYTES, PAGE_ROWS, Pages};
+use super::presence::Presence;
+
+/// So many rows are taken before the size of the page is looked at again.
+const STEP_ROWS: usize = 1024;
+
+/// A dictionary that has reached this size takes no more entries: what follows is written as it is.
+const DICTIONARY_BYTES: usize = 1 << 20;
+
+/// A column chunk of texts under construction.
+pub(crate) struct TextColumn {
+    pages: Pages,
+    presence: Presence,
+    dictionary: Option<Dictionary>,
+    /// Whether values still go by dictionary.
+    by_dictionary: bool,
+    /// The values of the page by dictionary…
+    indices: Vec<u32>,
+    /// …or plain, each behind its length.
+    plain: Vec<u8>,
+    /// Of the plain values of the page.
+    extremes: PlainExtremes,
+    text_bytes: usize,
+    bloom_filter: Option<Sbbf>,
+    body: Vec<u8>,
+}
+
+impl TextColumn {
+    pub(crate) fn new(pages: Pages, by_dictionary: bool, bloom_filter: Option<Sbbf>) -> Self {
+        Self {
+            presence: Presence::new(pages.nullable()),
+            pages,
+            dictionary: by_dictionary.then(Dictionary::default),
+            by_dictionary,
+            indices: Vec::new(),
+            plain: Vec::new(),
+            extremes: PlainExtremes::default(),
+            text_bytes: 0,
+            bloom_filter,
+            body: Vec::new(),
+        }
+    }
+
+    /// About how many bytes the chunk has so far, compressed as far as it is.
+    pub(crate) fn estimated_bytes(&self) -> usize {
+        let dictionary_bytes = self.dictionary.as_ref().map_or(0, |d| d.plain.len());
+        self.pages.compressed_bytes()
+            + dictionary_bytes / 2
+            + self.plain.len() / 2
+            + self.indices.len()
+    }
+
+    /// Takes texts.
+    pub(crate) fn write(&mut self, texts: &StringArray) -> Result<(), ParquetError> {
+        let mut at = 0;
+        while at < texts.len() {
+            let offsets = texts.value_offsets();
+            let lengths = offsets[at..].windows(2).map(|ends| ends[1] - ends[0]);
+            let n_rows = self.room(lengths);
+            let step = texts.slice(at, n_rows);
+            self.presence.append(step.nulls(), n_rows);
+            match (&mut self.dictionary, self.by_dictionary) {
+                (Some(dictionary), true) => {
+                    let indices = step.iter().flatten().map(|text| {
+                        self.text_bytes += text.len();
+                        dictionary.index(text.as_bytes())
+                    });
+                    self.indices.extend(indices);
+                }
+                _ => step
+                    .iter()
+                    .flatten()
+                    .for_each(|text| self.push_plain(text.as_bytes())),
+            }
+            self.page_is_complete()?;
+            at += n_rows;
+        }
+        Ok(())
+    }
+
+    /// Takes texts of which each one stands once in `texts`, so that it is looked up once.
+    pub(crate) fn write_keyed(
+        &mut self,
+        texts: &DictionaryArray<Int32Type>,
+        values: &StringArray,
+    ) -> Result<(), ParquetError> {
+        const NONE: u32 = u32::MAX;
+        let mut places = vec![NONE; values.len()];
+        let offsets = values.value_offsets();
+        let length = |key: i32| {
+            let key = usize::try_from(key).unwrap_or_default();
+            offsets[key + 1] - offsets[key]
+        };
+        let mut at = 0;
+        while at < texts.len() {
+            let lengths = texts.keys().slice(at, texts.len() - at);
+            let lengths = lengths.iter().map(|key| key.map_or(0, length));
+            let n_rows = self.room(lengths);
+            let keys = texts.keys().slice(at, n_rows);
+            self.presence.append(keys.nulls(), n_rows);
+            let keys = keys
+                .iter()
+                .flatten()
+                .map(|key| usize::try_from(key).unwrap_or_default());
+            match (&mut self.dictionary, self.by_dictionary) {
+                (Some(dictionary), true) => {
+                    for key in keys {
+                        self.text_bytes += values.value_length(key).unsigned_abs() as usize;
+                        let mut place = places[key];
+                        if place == NONE {
+                            place = dictionary.index(values.value(key).as_bytes());
+                            places[key] = place;
+                        }
+                        self.indices.push(place);
+                    }
+                }
+                _ => keys.for_each(|key| self.push_plain(values.value(key).as_bytes())),
+            }
+            self.page_is_complete()?;
+            at += n_rows;
+        }
+        Ok(())
+    }
+
+    /// How many of the next rows, whose texts have these lengths, the page takes before it is looked at again: at least
+    /// one, and not many more bytes than a page has.
+    fn room(&self, lengths: impl Iterator<Item = i32>) -> usize {
+        let n_rows = STEP_ROWS.min(PAGE_ROWS - self.presence.n_rows());
+        let lengths = lengths
+            .take(n_rows)
+            .map(|length| length.unsigned_abs() as usize);
+        let within = lengths.scan(0, |sum, length| {
+            let before = *sum;
+            *sum += length;
+            (before < PAGE_BYTES).then_some(())
+        });
+        within.count()
+    }
+
+    #[inline]
+    fn push_plain(&mut self, text: &[u8]) {
+        self.text_bytes += text.len();
+        self.extremes.note(text);
+        push_plain(text, &mut self.plain);
+        if let Some(filter) = &mut self.bloom_filter {
+            filter.insert(text);
+        }
+    }
+
+    fn page_is_complete(&mut self) -> Result<(), ParquetError> {
+        let is_full = self
+            .dictionary
+            .as_ref()
+            .is_some_and(|d| d.plain.len() >= DICTIONARY_BYTES);
+        if self.presence.n_rows() >= PAGE_ROWS
+            || self.plain.len() >= PAGE_BYTES
+            || (self.by_dictionary && is_full)
+        {
+            self.end_page()?;
+        }
+        self.by_dictionary &= !is_full;
+        Ok(())
+    }
+
+    fn end_page(&mut self) -> Result<(), ParquetError> {
+        let (n_rows, n_nulls) = (self.presence.n_rows(), self.presence.n_nulls());
+        self.body.clear();
+        self.presence.take_levels(&mut self.body);
+        let (encoding, extremes) = match &mut self.dictionary {
+            Some(dictionary) if self.by_dictionary => {
+                let width = index_width(dictionary.n_entries());
+                self.body.extend_from_slice(&width.to_le_bytes()[..1]);
+                write_hybrid(&self.indices, width, &mut self.body);
+                (Encoding::RLE_DICTIONARY, dictionary.extremes(&self.indices))
+            }
+            _ => {
+                self.body.extend_from_slice(&self.plain);
+                (Encoding::PLAIN, self.extremes.take())
+            }
+        };
+        self.pages.add(&DataPage {
+            body: &self.body,
+            encoding,
+            n_rows,
+            n_nulls,
+            extremes,
+            text_bytes: Some(self.text_bytes),
+        })?;
+        self.indices.clear();
+        self.plain.clear();
+        self.text_bytes = 0;
+        Ok(())
+    }
+
+    /// The column chunk.
+    pub(crate) fn close(mut self) -> Result<ColumnChunk, ParquetError> {
+        if self.presence.n_rows() > 0 {
+            self.end_page()?;
+        }
+        if let (Some(filter), Some(dictionary)) = (&mut self.bloom_filter, &self.dictionary) {
+            (0..dictionary.n_entries()).for_each(|entry| filter.insert(dictionary.text(entry)));
+        }
+        let dictionary = self.dictionary.as_ref();
+        let dictionary = dictionary.map(|d| (d.plain.as_slice(), d.n_entries()));
+        self.pages.finish(dictionary, self.bloom_filter)
+    }
+}
+
+/// Appends a text as Parquet's `PLAIN` has it: behind its length.
+#[inline]
+fn push_plain(text: &[u8], plain: &mut Vec<u8>) {
+    // Arrow's own offsets hold no longer text.
+    let text_bytes = u32::try_from(text.len()).unwrap_or(u32::MAX);
+    plain.extend_from_slice(&text_bytes.to_le_bytes());
+    plain.extend_from_slice(text);
+}
+
+/// The texts of a column chunk, each once, in the order in which they came first.
+#[derive(Default)]
+struct Dictionary {
+    /// The dictionary page.
+    plain: Vec<u8>,
+    /// Where each text stands in it.
+    entries: Vec<(u32, u32)>,
+    table: HashTable<u32>,
+    /// The page in which an entry was met last.
+    met: Vec<u32>,
+    page: u32,
+}
+
+impl Dictionary {
+    fn n_entries(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn text(&self, entry: usize) -> &[u8] {
+        text_at(&self.plain, self.entries[entry])
+    }
+
+    /// The place of the text; a new one becomes an entry.
+    #[inline]
+    fn index(&mut self, text: &[u8]) -> u32 {
+        const HASHER: FixedState = FixedState::with_seed(0);
+        let hash = HASHER.hash_one(text);
+        let (plain, entries) = (&self.plain, &self.entries);
+        let is_it = |&place: &u32| text_at(plain, entries[place as usize]) == text;
+        if let Some(&place) = self.table.find(hash, is_it) {
+            return place;
+        }
+        let place = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        let begin = u32::try_from(self.plain.len() + 4).unwrap_or(u32::MAX);
+        push_plain(text, &mut self.plain);
+        let end = u32::try_from(self.plain.len()).unwrap_or(u32::MAX);
+        self.entries.push((begin, end));
+        let (plain, entries) = (&self.plain, &self.entries);
+        self.table.insert_unique(hash, place, |&place| {
+            HASHER.hash_one(text_at(plain, entries[place as usize]))
+        });
+        place
+    }
+
+    /// The least and the greatest of the texts with these places. Each entry is compared once a page.
+    fn extremes(&mut self, places: &[u32]) -> Option<Extremes> {
+        self.page += 1;
+        self.met.resize(self.entries.len(), 0);
+        let mut ends: Option<(u32, u32)> = None;
+        for &place in places {
+            if std::mem::replace(&mut self.met[place as usize], self.page) == self.page {
+                continue;
+            }
+            let text = self.text(place as usize);
+            ends = Some(match ends {
+                None => (place, place),
+                Some((min, max)) => (
+                    if text < self.text(min as usize) {
+                        place
+                    } else {
+                        min
+                    },
+                    if text > self.text(max as usize) {
+                        place
+                    } else {
+                        max
+                    },
+                ),
+            });
+        }
+        let (min, max) = ends?;
+        Some(Extremes::Text(
+            self.text(min as usize).to_vec(),
+            self.text(max as usize).to_vec(),
+        ))
+    }
+}
+
+#[inline]
+fn text_at(plain: &[u8], (begin, end): (u32, u32)) -> &[u8] {
+    &plain[begin as usize..end as usize]
+}
+
+/// The extremes of the plain values of a page. Nearly all values are settled by their first eight bytes.
+#[derive(Default)]
+struct PlainExtremes {
+    ends: Option<(Vec<u8>, Vec<u8>)>,
+    min_head: u64,
+    max_head: u64,
+}
+
+impl PlainExtremes {
+    #[inline]
+    fn note(&mut self, text: &[u8]) {
+        let head = head(text);
+        let Some((min, max)) = &mut self.ends else {
+            self.ends = Some((text.to_vec(), text.to_vec()));
+            (self.min_head, self.max_head) = (head, head);
+            return;
+        };
+        if head <= self.min_head && text < min.as_slice() {
+            min.clear();
+            min.extend_from_slice(text);
+            self.min_head = head;
+        }
+        if head >= self.max_head && text > max.as_slice() {
+            max.clear();
+            max.extend_from_slice(text);
+            self.max_head = head;
+        }
+    }
+
+    fn take(&mut self) -> Option<Extremes> {
+        let (min, max) = self.ends.take()?;
+        Some(Extremes::Text(min, max))
+    }
+}
+
+/// The first eight bytes as a number that is ordered like the texts: equal numbers decide nothing.
+#[inline]
+fn head(text: &[u8]) -> u64 {
+    if let Some(chunk) = text.first_chunk::<8>() {
+        return u64::from_be_bytes(*chunk);
+    }
+    let mut padded = [0; 8];
+    padded[..text.len()].copy_from_slice(text);
+    u64::from_be_bytes(padded)
+}

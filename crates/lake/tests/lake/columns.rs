@@ -1,0 +1,329 @@
+//! Every column that is written reads back as it was, and its statistics hold, whatever is in it.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int32Type, Int64Type};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int32Array, Int64Array,
+    RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use arrow_schema::{DataType, TimeUnit};
+use lake::{ColumnDefinition, FileLayout, Lake, TableDefinition, WriteOptions, encode, split};
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
+use parquet::file::statistics::Statistics;
+use proptest::prelude::*;
+
+const COLUMNS: [&str; 7] = ["text", "keyed", "long", "time", "double", "flag", "int"];
+
+/// How the values of a column repeat, and how many are null.
+#[derive(Debug, Clone, Copy)]
+struct Draw {
+    n_distinct: u64,
+    /// How many rows in a row are alike.
+    run: u64,
+    null_share: u64,
+}
+
+impl Draw {
+    /// A number for the row, or null. A hash, so that any two runs see the same.
+    fn value(self, column: usize, row: u64) -> Option<u64> {
+        let mix = |n: u64| {
+            let n = (n ^ (n >> 31)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            n ^ (n >> 29)
+        };
+        let run = mix((row / self.run) << 3 | column as u64);
+        (mix(run ^ 0x55) % 8 >= self.null_share).then_some(run % self.n_distinct)
+    }
+}
+
+fn draws() -> impl Strategy<Value = Draw> {
+    let n_distinct = prop_oneof![
+        Just(1),
+        Just(2),
+        Just(5),
+        Just(300),
+        Just(30_000),
+        Just(u64::MAX)
+    ];
+    let run = prop_oneof![Just(1_u64), Just(9), Just(700)];
+    (n_distinct, run, 0_u64..=8).prop_map(|(n_distinct, run, null_share)| Draw {
+        n_distinct,
+        run,
+        null_share,
+    })
+}
+
+/// A text for a number: some are long, some not ASCII, one is empty.
+fn text(n: u64) -> String {
+    match n % 5 {
+        0 if n == 0 => String::new(),
+        1 => format!("{}{n}", "é".repeat(40)),
+        2 => format!("{n:064x}"),
+        _ => format!("text {n}"),
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "any number will do")]
+fn rows(draw: Draw, first: u64, n_rows: u64) -> RecordBatch {
+    let values = |column| (first..first + n_rows).map(move |row| draw.value(column, row));
+    let double = |n: u64| match n % 7 {
+        0 => f64::NAN,
+        1 => -0.0,
+        2 => 0.0,
+        _ => n as f64 / 8.0 - 1000.0,
+    };
+    let keyed: DictionaryArray<Int32Type> = {
+        let texts: Vec<Option<String>> = values(1).map(|n| n.map(text)).collect();
+        texts.iter().map(Option::as_deref).collect()
+    };
+    let long = |n: u64| n.wrapping_mul(0x9E37_79B9).cast_signed();
+    let times = values(3).map(|n| n.map(|n| long(n % 1000)));
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(values(0).map(|n| n.map(text)).collect::<StringArray>()),
+        Arc::new(keyed),
+        Arc::new(values(2).map(|n| n.map(long)).collect::<Int64Array>()),
+        Arc::new(
+            times
+                .collect::<TimestampMicrosecondArray>()
+                .with_timezone("+00:00"),
+        ),
+        Arc::new(values(4).map(|n| n.map(double)).collect::<Float64Array>()),
+        Arc::new(
+            values(5)
+                .map(|n| n.map(|n| n % 2 == 1))
+                .collect::<BooleanArray>(),
+        ),
+        Arc::new(
+            values(6)
+                .map(|n| n.map(|n| n as i32))
+                .collect::<Int32Array>(),
+        ),
+    ];
+    RecordBatch::try_from_iter_with_nullable(
+        COLUMNS
+            .into_iter()
+            .zip(columns)
+            .map(|(name, array)| (name, array, true)),
+    )
+    .unwrap()
+}
+
+fn table() -> (tempfile::TempDir, lake::Table) {
+    let time = DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into()));
+    let types = [
+        DataType::Utf8,
+        DataType::Utf8,
+        DataType::Int64,
+        time,
+        DataType::Float64,
+        DataType::Boolean,
+        DataType::Int32,
+    ];
+    let columns = COLUMNS
+        .into_iter()
+        .zip(types)
+        .map(|(name, data_type)| ColumnDefinition {
+            name: name.to_owned(),
+            doc: None,
+            data_type,
+            required: false,
+        });
+    let definition = TableDefinition {
+        columns: columns.collect(),
+        ..TableDefinition::default()
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let lake = Lake::embedded(directory.path()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let name = "t.columns".parse().unwrap();
+    let table = runtime
+        .block_on(lake.create_table(&name, &definition))
+        .unwrap();
+    (directory, table)
+}
+
+/// Each value of a column as a text that is the same for equal values.
+fn shown(array: &dyn Array) -> Vec<Option<String>> {
+    let plain = match array.data_type() {
+        DataType::Dictionary(_, values) => arrow_cast::cast(array, values).unwrap(),
+        DataType::Timestamp(..) => arrow_cast::cast(array, &DataType::Int64).unwrap(),
+        _ => array.slice(0, array.len()),
+    };
+    let options = arrow_cast::display::FormatOptions::default();
+    let formatter = arrow_cast::display::ArrayFormatter::try_new(&plain, &options).unwrap();
+    (0..plain.len())
+        .map(|row| {
+            plain
+                .is_valid(row)
+                .then(|| formatter.value(row).to_string())
+        })
+        .collect()
+}
+
+fn check(batches: &[RecordBatch], options: &WriteOptions) {
+    let (_directory, table) = table();
+    let layout = FileLayout::new(&table).unwrap();
+    let parts = split(&table, batches).unwrap();
+    let mut at = 0;
+    for file in encode(&parts[0], &layout, options).unwrap() {
+        let reader_options =
+            ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
+        let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(
+            file.bytes.clone(),
+            reader_options,
+        )
+        .unwrap();
+        let metadata = reader.metadata().clone();
+        let n_rows = usize::try_from(metadata.file_metadata().num_rows()).unwrap();
+        let reader = reader.with_batch_size(n_rows.max(1)).build().unwrap();
+        let found: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
+        for name in COLUMNS {
+            let expected: Vec<Option<String>> = batches
+                .iter()
+                .flat_map(|batch| shown(batch.column_by_name(name).unwrap()))
+                .skip(at)
+                .take(n_rows)
+                .collect();
+            let column = |batch: &RecordBatch| batch.column_by_name(name).map(|array| shown(array));
+            let read: Vec<Option<String>> = found
+                .iter()
+                .flat_map(|batch| column(batch).unwrap_or_else(|| vec![None; batch.num_rows()]))
+                .collect();
+            assert_eq!(read, expected, "column {name}");
+        }
+        check_statistics(&metadata, &found);
+        at += n_rows;
+    }
+    assert_eq!(at, batches.iter().map(RecordBatch::num_rows).sum::<usize>());
+}
+
+/// The bounds of row groups and pages hold for `long` and `text`, are reached by `long`, and the nulls are counted.
+fn check_statistics(metadata: &ParquetMetaData, rows: &[RecordBatch]) {
+    let rows = arrow_select::concat::concat_batches(&rows[0].schema(), rows).unwrap();
+    let mut first_row = 0;
+    for (number, group) in metadata.row_groups().iter().enumerate() {
+        let n_rows = usize::try_from(group.num_rows()).unwrap();
+        for (place, chunk) in group.columns().iter().enumerate() {
+            let array = rows.column(place).slice(first_row, n_rows);
+            let statistics = chunk.statistics().unwrap();
+            assert_eq!(statistics.null_count_opt(), Some(array.null_count() as u64));
+            if let (Statistics::Int64(found), Some(longs)) =
+                (statistics, array.as_primitive_opt::<Int64Type>())
+            {
+                assert_eq!(found.min_opt().copied(), longs.iter().flatten().min());
+                assert_eq!(found.max_opt().copied(), longs.iter().flatten().max());
+            }
+            let pages = &metadata.offset_index().unwrap()[number][place].page_locations;
+            let index = &metadata.column_index().unwrap()[number][place];
+            for (page, location) in pages.iter().enumerate() {
+                let begin = usize::try_from(location.first_row_index).unwrap();
+                let end = pages.get(page + 1);
+                let end = end.map_or(n_rows, |next| {
+                    usize::try_from(next.first_row_index).unwrap()
+                });
+                check_page(index, page, &array.slice(begin, end - begin));
+            }
+        }
+        first_row += n_rows;
+    }
+}
+
+fn check_page(index: &ColumnIndexMetaData, page: usize, array: &ArrayRef) {
+    match index {
+        ColumnIndexMetaData::INT64(index) => {
+            let Some(longs) = array.as_primitive_opt::<Int64Type>() else {
+                return;
+            };
+            assert_eq!(index.min_value(page).copied(), longs.iter().flatten().min());
+            assert_eq!(index.max_value(page).copied(), longs.iter().flatten().max());
+            assert_eq!(
+                index.null_count(page),
+                Some(i64::try_from(array.null_count()).unwrap())
+            );
+        }
+        ColumnIndexMetaData::BYTE_ARRAY(index) => {
+            for text in array.as_string::<i32>().iter().flatten() {
+                assert!(index.min_value(page).unwrap() <= text.as_bytes());
+                assert!(index.max_value(page).unwrap() >= text.as_bytes());
+            }
+            assert_eq!(index.is_null_page(page), array.null_count() == array.len());
+        }
+        _ => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_written_reads_back_with_statistics_that_hold(
+        draws in prop::collection::vec((draws(), prop_oneof![1_u64..50, 900_u64..3000, Just(21_000)]), 1..4),
+        row_group_bytes in prop_oneof![Just(20_000_u64), Just(32 << 20)],
+        filtered in prop::sample::select(&COLUMNS[..]),
+    ) {
+        let batches: Vec<RecordBatch> = draws
+            .iter()
+            .scan(0, |first, &(draw, n_rows)| {
+                let batch = rows(draw, *first, n_rows);
+                *first += n_rows;
+                Some(batch)
+            })
+            .collect();
+        let options = WriteOptions {
+            row_group_bytes,
+            bloom_column: Some(filtered.to_owned()),
+            ..WriteOptions::default()
+        };
+        check(&batches, &options);
+    }
+}
+
+#[test]
+fn a_dictionary_that_grows_too_large_is_followed_by_plain_pages() {
+    let draw = Draw {
+        n_distinct: 60_000,
+        run: 1,
+        null_share: 1,
+    };
+    let few = Draw {
+        n_distinct: 3,
+        run: 1,
+        null_share: 1,
+    };
+    // Few values first, so that a dictionary is chosen; then more than it may hold.
+    let batches = [
+        rows(few, 0, 3000),
+        rows(draw, 3000, 90_000),
+        rows(few, 93_000, 5000),
+    ];
+    check(&batches, &WriteOptions::default());
+}
+
+#[test]
+fn texts_of_a_megabyte_each_make_pages_of_about_a_megabyte() {
+    let long = "x".repeat(1 << 20);
+    let texts: ArrayRef = Arc::new(StringArray::from_iter_values(
+        (0..40).map(|n| format!("{n}{long}")),
+    ));
+    let (_directory, table) = table();
+    let batch = RecordBatch::try_from_iter([("text", texts)]).unwrap();
+    let parts = split(&table, &[batch]).unwrap();
+    let files = encode(
+        &parts[0],
+        &FileLayout::new(&table).unwrap(),
+        &WriteOptions::default(),
+    )
+    .unwrap();
+    let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
+    let reader =
+        ParquetRecordBatchReaderBuilder::try_new_with_options(files[0].bytes.clone(), options)
+            .unwrap();
+    let pages = &reader.metadata().offset_index().unwrap()[0][0].page_locations;
+    assert_eq!(pages.len(), 40);
+}
