@@ -8,14 +8,13 @@ use arrow_array::types::{
 };
 use arrow_array::{
     Array, ArrayRef, ArrowPrimitiveType, BooleanArray, FixedSizeBinaryArray, PrimitiveArray,
-    StringArray, new_null_array,
+    new_null_array,
 };
-use arrow_buffer::{
-    BooleanBufferBuilder, Buffer, NullBuffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer,
-};
+use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer, NullBufferBuilder};
 use arrow_schema::{ArrowError, DataType, TimeUnit};
 
 use crate::number::Number;
+use crate::text::TextBuilder;
 use crate::time;
 
 /// A scalar of an event.
@@ -48,7 +47,7 @@ enum Values {
     Decimal(Vec<i128>, u8, i8),
     Date(Vec<i32>),
     Timestamp(Vec<i64>, Option<i32>),
-    Text(Vec<i32>, Vec<u8>),
+    Text(TextBuilder),
     Uuid(Vec<u8>),
     /// A type that takes nothing.
     Nothing,
@@ -80,7 +79,7 @@ impl ColumnBuilder {
             DataType::Timestamp(TimeUnit::Microsecond, _) => {
                 Values::Timestamp(Vec::new(), assume_offset_s)
             }
-            DataType::Utf8 => Values::Text(vec![0], Vec::new()),
+            DataType::Utf8 => Values::Text(TextBuilder::new()),
             DataType::FixedSizeBinary(16) => Values::Uuid(Vec::new()),
             _ => Values::Nothing,
         };
@@ -102,7 +101,7 @@ impl ColumnBuilder {
     #[inline]
     pub(crate) fn put(&mut self, row: usize, scalar: Scalar<'_>) -> Fit {
         match (&self.values, scalar) {
-            (Values::Text(..), Scalar::Text(text)) => self.put_text(row, text),
+            (Values::Text(_), Scalar::Text(text)) => self.put_text(row, text),
             (Values::Long(_), Scalar::Number(number)) => {
                 let Some(long) = number.to_long() else {
                     return Fit::None;
@@ -201,19 +200,26 @@ impl ColumnBuilder {
     pub(crate) fn put_text(&mut self, row: usize, text: &[u8]) {
         self.pad(row);
         let max_rows = self.max_rows;
-        if let Values::Text(offsets, data) = &mut self.values {
-            if data.capacity() - data.len() < text.len() {
-                grow(data, text.len(), row, max_rows);
-            }
-            data.extend_from_slice(text);
-            offsets.push(offset(data));
+        if let Values::Text(texts) = &mut self.values {
+            texts.push(text, max_rows);
+        }
+        self.validity.append_non_null();
+    }
+
+    /// Puts a value of a `string` column which is that of the last row put.
+    #[inline]
+    pub(crate) fn put_text_again(&mut self, row: usize, text: &[u8]) {
+        self.pad(row);
+        let max_rows = self.max_rows;
+        if let Values::Text(texts) = &mut self.values {
+            texts.push_again(text, max_rows);
         }
         self.validity.append_non_null();
     }
 
     /// Whether `string` values go here.
     pub(crate) fn is_text(&self) -> bool {
-        matches!(self.values, Values::Text(..))
+        matches!(self.values, Values::Text(_))
     }
 
     /// Fills the rows up to `row` with nulls.
@@ -237,7 +243,7 @@ impl ColumnBuilder {
                 values.reserve_exact(self.max_rows);
             }
             Values::Double(values) => values.reserve_exact(self.max_rows),
-            Values::Text(offsets, _) => offsets.reserve_exact(self.max_rows),
+            Values::Text(texts) => texts.reserve(self.max_rows),
             _ => {}
         }
     }
@@ -251,7 +257,7 @@ impl ColumnBuilder {
             Values::Float(values) => values.resize(len, 0.0),
             Values::Double(values) => values.resize(len, 0.0),
             Values::Decimal(values, ..) => values.resize(len, 0),
-            Values::Text(offsets, data) => offsets.resize(len + 1, offset(data)),
+            Values::Text(texts) => texts.append_nulls(n_nulls),
             Values::Uuid(values) => values.resize(len * 16, 0),
             Values::Nothing => {}
         }
@@ -270,11 +276,7 @@ impl ColumnBuilder {
             Values::Float(values) => values.truncate(n_rows),
             Values::Double(values) => values.truncate(n_rows),
             Values::Decimal(values, ..) => values.truncate(n_rows),
-            Values::Text(offsets, data) => {
-                offsets.truncate(n_rows + 1);
-                let end = offsets.last().copied().unwrap_or_default();
-                data.truncate(usize::try_from(end).unwrap_or_default());
-            }
+            Values::Text(texts) => texts.truncate(n_rows),
             Values::Uuid(values) => values.truncate(n_rows * 16),
             Values::Nothing => {}
         }
@@ -304,14 +306,7 @@ impl ColumnBuilder {
                 PrimitiveArray::<TimestampMicrosecondType>::try_new(values.into(), nulls)?
                     .with_data_type(self.data_type),
             ),
-            Values::Text(offsets, data) => {
-                let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-                Arc::new(StringArray::try_new(
-                    offsets,
-                    Buffer::from_vec(data),
-                    nulls,
-                )?)
-            }
+            Values::Text(texts) => texts.finish(nulls)?,
             Values::Uuid(values) => Arc::new(FixedSizeBinaryArray::try_new(
                 16,
                 Buffer::from_vec(values),
@@ -322,17 +317,6 @@ impl ColumnBuilder {
     }
 }
 
-/// Makes room for the text of row `row`, and for the rows to come if they are like those before: a column then grows two or
-/// three times rather than ten, and one that is rarely filled stays small.
-#[cold]
-fn grow(data: &mut Vec<u8>, text_bytes: usize, row: usize, max_rows: usize) {
-    const ROWS_TO_JUDGE_BY: usize = 32;
-    let needed = data.len() + text_bytes;
-    let rows_before = (row + 1).max(ROWS_TO_JUDGE_BY);
-    let expected = needed.saturating_mul(max_rows.max(rows_before)) / rows_before;
-    data.reserve_exact(expected + expected / 16 - data.len());
-}
-
 fn primitive<T: ArrowPrimitiveType>(
     values: Vec<T::Native>,
     nulls: Option<NullBuffer>,
@@ -341,13 +325,6 @@ fn primitive<T: ArrowPrimitiveType>(
         values.into(),
         nulls,
     )?))
-}
-
-/// The end of `data` as an Arrow offset. A chunk holds far less than 2 GiB of text: it is cut by bytes, and one event by
-/// `max_event_bytes`.
-#[inline]
-fn offset(data: &[u8]) -> i32 {
-    i32::try_from(data.len()).unwrap_or(i32::MAX)
 }
 
 /// Reads 32 lower-case hex digits with hyphens in the usual places.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow_schema::{ArrowError, SchemaRef};
+use arrow_schema::{ArrowError, Field, Fields, Schema, SchemaRef};
 
 use crate::cold::{self, TimeLookup};
 use crate::plan::Plan;
@@ -40,6 +40,7 @@ pub(crate) fn flatten(
         input,
         guess: 0,
         time_source: None,
+        source: None,
         n_rescued: 0,
     };
     let mut refused = Vec::new();
@@ -58,13 +59,26 @@ pub(crate) fn flatten(
         .map(|column| column.finish(n_rows));
     let arrays = arrays.collect::<Result<Vec<ArrayRef>, ArrowError>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(n_rows));
-    let rows = RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)?;
+    let rows = RecordBatch::try_new_with_options(schema_of(schema, &arrays), arrays, &options)?;
     Ok(Chunk {
         rows: (n_rows > 0).then_some(rows),
         refused,
         n_rescued: chunk.n_rescued,
         findings,
     })
+}
+
+/// The schema with the types of the arrays: texts that repeat have a dictionary in this chunk.
+fn schema_of(schema: &SchemaRef, arrays: &[ArrayRef]) -> SchemaRef {
+    let fields = schema.fields().iter().zip(arrays);
+    let fields = fields.map(|(field, array)| {
+        if field.data_type() == array.data_type() {
+            return Arc::clone(field);
+        }
+        let data_type = array.data_type().clone();
+        Arc::new(Field::new(field.name(), data_type, field.is_nullable()))
+    });
+    Arc::new(Schema::new(fields.collect::<Fields>()))
 }
 
 struct Rows<'p, 'i> {
@@ -74,6 +88,8 @@ struct Rows<'p, 'i> {
     guess: u8,
     /// The last `_time_source`, since it hardly ever changes.
     time_source: Option<(u8, time::Form, String)>,
+    /// The record of the last row.
+    source: Option<u32>,
     n_rescued: u64,
 }
 
@@ -196,19 +212,27 @@ impl Rows<'_, '_> {
         let columns = &mut self.walk.columns;
         columns[event_time].put_long(row, time_us);
         columns[ingested_at].put_long(row, self.input.ingested_at_us);
-        columns[source_id].put_text(row, record.source_id.as_bytes());
+        let source_text = record.source_id.as_bytes();
+        if self.source.replace(event.record) == Some(event.record) {
+            columns[source_id].put_text_again(row, source_text);
+        } else {
+            columns[source_id].put_text(row, source_text);
+        }
         columns[source_index].put_long(row, event.index);
         let Some((rank, Reading { form, .. })) = time else {
+            self.time_source = None;
             columns[time_source].put_text(row, b"arrival");
             return Ok(());
         };
         if !matches!(&self.time_source, Some((last, last_form, _)) if (*last, *last_form) == (rank, form))
         {
             let text = format!("{} {form}", plan.time[usize::from(rank)]);
+            columns[time_source].put_text(row, text.as_bytes());
             self.time_source = Some((rank, form, text));
+            return Ok(());
         }
         let text = self.time_source.as_ref().map_or("", |(_, _, text)| text);
-        columns[time_source].put_text(row, text.as_bytes());
+        columns[time_source].put_text_again(row, text.as_bytes());
         Ok(())
     }
 

@@ -9,10 +9,12 @@ pub(crate) struct Number<'a> {
     pub(crate) token: &'a [u8],
     /// Whether it has neither `.`, `e` nor `E`.
     pub(crate) is_integer: bool,
-    /// Its value when it is an integer token in the range of a long.
-    long: Option<i64>,
-    /// Its nearest double when that denotes it exactly, as it does up to [`SAFE_DIGITS`].
-    exact_double: Option<f64>,
+    negative: bool,
+    has_exponent: bool,
+    /// All digits in front of an exponent as a number, modulo 2^64.
+    magnitude: u64,
+    n_whole: usize,
+    n_fraction: usize,
 }
 
 /// Up to so many digits are an exact double before and after division by their power of ten, and so the quotient is the
@@ -23,6 +25,9 @@ const SAFE_DIGITS: usize = 15;
 const POWERS_OF_TEN: [f64; SAFE_DIGITS + 1] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
 ];
+
+/// The powers of ten by which a short fraction shifts what is in front of it.
+const SHORT_POWERS_OF_TEN: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 
 /// A number of so many digits without an exponent may be beyond the range of a double.
 const LONG_DIGITS: usize = 309;
@@ -37,6 +42,44 @@ impl<'a> Number<'a> {
     pub(crate) fn scan(bytes: &'a [u8]) -> Option<Self> {
         let negative = bytes.first() == Some(&b'-');
         let digits_at = usize::from(negative);
+        Self::scan_short(bytes, negative, digits_at)
+            .or_else(|| Self::scan_any(bytes, negative, digits_at))
+    }
+
+    /// Reads a number of up to seven digits in front of the point and as many behind it, without a loop: how many digits there
+    /// are is hard to predict. `None` leaves it to [`Self::scan_any`].
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as for `scan`")]
+    fn scan_short(bytes: &'a [u8], negative: bool, digits_at: usize) -> Option<Self> {
+        let (whole, n_whole) = short_digits(bytes.get(digits_at..)?)?;
+        let mut end = digits_at + n_whole;
+        let mut number = Self {
+            token: &[],
+            is_integer: true,
+            negative,
+            has_exponent: false,
+            magnitude: whole,
+            n_whole,
+            n_fraction: 0,
+        };
+        if *bytes.get(end)? == b'.' {
+            let (fraction, n_fraction) = short_digits(bytes.get(end + 1..)?)?;
+            end += 1 + n_fraction;
+            number.is_integer = false;
+            number.n_fraction = n_fraction;
+            number.magnitude = whole * SHORT_POWERS_OF_TEN[n_fraction] + fraction;
+        }
+        let leading_zero = n_whole > 1 && bytes[digits_at] == b'0';
+        if leading_zero || matches!(bytes.get(end)?, b'e' | b'E') {
+            return None;
+        }
+        number.token = &bytes[..end];
+        Some(number)
+    }
+
+    /// Reads any number.
+    #[inline(never)]
+    fn scan_any(bytes: &'a [u8], negative: bool, digits_at: usize) -> Option<Self> {
         let mut at = digits_at;
         // Wraps beyond 19 digits, and is not used then.
         let mut magnitude: u64 = 0;
@@ -68,22 +111,14 @@ impl<'a> Number<'a> {
         if (has_exponent || n_whole >= LONG_DIGITS) && parse_double(token).is_infinite() {
             return None;
         }
-        let is_short = !has_exponent && n_whole + n_fraction <= SAFE_DIGITS;
         Some(Self {
             token,
             is_integer,
-            long: if is_integer {
-                long_of(negative, magnitude, n_whole)
-            } else {
-                None
-            },
-            exact_double: is_short.then(|| {
-                short_double(
-                    negative && !(is_integer && magnitude == 0),
-                    magnitude,
-                    n_fraction,
-                )
-            }),
+            negative,
+            has_exponent,
+            magnitude,
+            n_whole,
+            n_fraction,
         })
     }
 
@@ -91,7 +126,7 @@ impl<'a> Number<'a> {
     #[inline]
     pub(crate) fn to_long(self) -> Option<i64> {
         if self.is_integer {
-            return self.long;
+            return long_of(self.negative, self.magnitude, self.n_whole);
         }
         let scaled = Decimal::parse(self.token).to_scaled(0)?;
         i64::try_from(scaled).ok()
@@ -105,11 +140,20 @@ impl<'a> Number<'a> {
     /// The nearest double, if that denotes exactly the number.
     #[inline]
     pub(crate) fn to_double(self) -> Option<f64> {
-        self.exact_double.or_else(|| {
-            let double = parse_double(self.token);
-            let shortest = zmij::Buffer::new().format_finite(double).to_owned();
-            (Decimal::parse(self.token) == Decimal::parse(shortest.as_bytes())).then_some(double)
-        })
+        if !self.has_exponent && self.n_whole + self.n_fraction <= SAFE_DIGITS {
+            // An integer has no negative zero.
+            let negative = self.negative && !(self.is_integer && self.magnitude == 0);
+            return Some(short_double(negative, self.magnitude, self.n_fraction));
+        }
+        self.long_double()
+    }
+
+    /// [`Self::to_double`] for numbers that are not short.
+    #[cold]
+    fn long_double(self) -> Option<f64> {
+        let double = parse_double(self.token);
+        let shortest = zmij::Buffer::new().format_finite(double).to_owned();
+        (Decimal::parse(self.token) == Decimal::parse(shortest.as_bytes())).then_some(double)
     }
 
     /// The nearest float, if that denotes exactly the number.
@@ -129,6 +173,27 @@ impl<'a> Number<'a> {
         let scaled = Decimal::parse(self.token).to_scaled(i64::from(scale))?;
         (scaled.unsigned_abs() < 10_u128.checked_pow(u32::from(precision))?).then_some(scaled)
     }
+}
+
+/// The value of the one to seven digits at the front, and how many they are. `None` when there are none or more, or fewer
+/// than eight bytes to look at.
+#[inline]
+fn short_digits(bytes: &[u8]) -> Option<(u64, usize)> {
+    const NIBBLES: u64 = 0x0F0F_0F0F_0F0F_0F0F;
+    // What is a digit becomes 0 to 9; adding 0x76 sets the highest bit of everything else. A carry out of a byte that is no
+    // digit can only spoil the bytes behind it.
+    let digits = u64::from_le_bytes(*bytes.first_chunk()?) ^ 0x3030_3030_3030_3030;
+    let others = (digits.wrapping_add(0x7676_7676_7676_7676) | digits) & 0x8080_8080_8080_8080;
+    let n_digits = (others.trailing_zeros() / 8) as usize;
+    if !(1..8).contains(&n_digits) {
+        return None;
+    }
+    // The last digit to the highest byte, zeros in front of the first; then neighbours are joined to pairs, and so on.
+    let digits = (digits << (64 - 8 * n_digits)) & NIBBLES;
+    let pairs = (digits * 10 + (digits >> 8)) & 0x00FF_00FF_00FF_00FF;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_FFFF_0000_FFFF;
+    let all = (fours * 10_000 + (fours >> 32)) & 0xFFFF_FFFF;
+    Some((all, n_digits))
 }
 
 /// Moves `at` behind the digits there, appends them to `magnitude`, and returns how many they are.
@@ -354,6 +419,29 @@ mod tests {
             ("1e2", Some(10_000)),
         ] {
             assert_eq!(number(text).to_decimal(5, 2), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn short_numbers_are_read_as_any_others() {
+        let digits = [
+            "0", "7", "10", "999", "0012", "1234567", "12345678", "9999999", "",
+        ];
+        let tails = ["", ",", "}", "e1,", "E", ".", "-", "\u{ff}", " 12345678"];
+        for (whole, fraction) in digits.iter().flat_map(|whole| digits.map(|f| (*whole, f))) {
+            for tail in tails {
+                for text in [
+                    format!("{whole}{tail}        "),
+                    format!("-{whole}.{fraction}{tail}        "),
+                    format!("{whole}.{fraction}{tail}"),
+                ] {
+                    let bytes = text.as_bytes();
+                    let negative = bytes.first() == Some(&b'-');
+                    let any = Number::scan_any(bytes, negative, usize::from(negative));
+                    let found = Number::scan(bytes);
+                    assert_eq!(format!("{found:?}"), format!("{any:?}"), "{text}");
+                }
+            }
         }
     }
 

@@ -14,7 +14,8 @@ pub struct Flattened {
     pub columns: Vec<Column>,
     /// The columns to add to the table before these rows can be written; empty in the steady state.
     pub new_columns: Vec<NewColumn>,
-    /// The rows in the order of their events, cut by bytes of JSON, never by threads. No batch is empty.
+    /// The rows in the order of their events, cut by bytes of JSON, never by threads. No batch is empty. Texts that repeat
+    /// within a batch come as `Dictionary(Int32, Utf8)`, others as `Utf8`: a batch has its own schema.
     pub batches: Vec<RecordBatch>,
     /// The events that became no row, in order.
     pub refused: Vec<Refused>,

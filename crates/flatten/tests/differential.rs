@@ -82,9 +82,14 @@ fn bytes_of(batches: &[RecordBatch]) -> Vec<(usize, Vec<Vec<u8>>)> {
             let buffers = batch.columns().iter().flat_map(|array| {
                 let data = array.to_data();
                 let nulls = data.nulls().map(|nulls| nulls.validity().to_vec());
+                let entries = data
+                    .child_data()
+                    .iter()
+                    .flat_map(|child| child.buffers().iter());
                 let values: Vec<_> = data
                     .buffers()
                     .iter()
+                    .chain(entries)
                     .map(|buffer| buffer.to_vec())
                     .collect();
                 values.into_iter().chain(nulls)

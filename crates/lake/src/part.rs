@@ -7,6 +7,7 @@ use arrow_array::{
     Array, ArrayRef, Date32Array, RecordBatch, TimestampMicrosecondArray, UInt32Array,
     new_null_array,
 };
+use arrow_schema::DataType;
 use arrow_select::take::{take, take_record_batch};
 use iceberg::arrow::{arrow_primitive_to_literal, type_to_arrow_type};
 use iceberg::spec::{Literal, PrimitiveLiteral, PrimitiveType, StructType, Transform, Type};
@@ -224,9 +225,15 @@ impl<'a> Splitter<'a> {
                 _ => self.transformed(field, nulls),
             };
         };
+        let column = match column.data_type() {
+            // Texts may come with a dictionary, which the transforms do not know.
+            DataType::Dictionary(_, values) => arrow_cast::cast(column, values)
+                .map_err(|error| self.refused(field, &error.to_string()))?,
+            _ => column.clone(),
+        };
         match field.transform {
             Transform::Void => Ok(new_null_array(&field.source_type, n_rows)),
-            _ => self.transformed(field, column.clone()),
+            _ => self.transformed(field, column),
         }
     }
 

@@ -139,7 +139,11 @@ pub(crate) fn rows_of(flattened: &Flattened) -> Result<Vec<Vec<Cell>>, String> {
             .map(|field| {
                 (
                     field.name().clone(),
-                    field.data_type().clone(),
+                    // Texts may come with a dictionary.
+                    match field.data_type() {
+                        DataType::Dictionary(_, values) => values.as_ref().clone(),
+                        other => other.clone(),
+                    },
                     field.is_nullable(),
                 )
             })
@@ -172,6 +176,10 @@ fn cells_of(batch: &RecordBatch, row: usize) -> Vec<Cell> {
 fn cell_of(array: &dyn Array, row: usize) -> Cell {
     if array.is_null(row) {
         return Cell::Null;
+    }
+    if let Some(keyed) = array.as_dictionary_opt::<Int32Type>() {
+        let key = keyed.key(row).unwrap_or(usize::MAX);
+        return cell_of(keyed.values().as_ref(), key);
     }
     match array.data_type() {
         DataType::Boolean => Cell::Boolean(array.as_boolean().value(row)),

@@ -71,7 +71,6 @@ impl BooleanColumn {
             n_rows,
             n_nulls,
             extremes: (n_values > 0).then_some(Extremes::Boolean(all_are_true, self.n_true > 0)),
-            text_bytes: None,
         })?;
         self.values.truncate(0);
         self.n_true = 0;

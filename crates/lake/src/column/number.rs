@@ -129,7 +129,6 @@ impl<T: Number> NumberColumn<T> {
             n_rows,
             n_nulls,
             extremes: T::extremes(&self.values),
-            text_bytes: None,
         })?;
         if let Some(filter) = self
             .bloom_filter

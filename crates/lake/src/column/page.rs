@@ -39,8 +39,6 @@ pub(crate) struct DataPage<'a> {
     pub(crate) n_nulls: usize,
     /// None when all values are null or NaN.
     pub(crate) extremes: Option<Extremes>,
-    /// How long the texts of the page are together; none for other types.
-    pub(crate) text_bytes: Option<usize>,
 }
 
 /// The data pages of one column chunk, compressed. The dictionary, which must come first in the file, is known last.
@@ -57,7 +55,6 @@ pub(crate) struct Pages {
     extremes: Option<Extremes>,
     last: Option<Extremes>,
     ascending: bool,
-    text_bytes: Option<usize>,
 }
 
 impl Pages {
@@ -75,7 +72,6 @@ impl Pages {
             extremes: None,
             last: None,
             ascending: true,
-            text_bytes: None,
         }
     }
 
@@ -111,12 +107,7 @@ impl Pages {
     fn describe(&mut self, page: &DataPage<'_>) {
         self.n_rows += page.n_rows;
         self.n_nulls += page.n_nulls;
-        if let Some(text_bytes) = page.text_bytes {
-            *self.text_bytes.get_or_insert(0) += text_bytes;
-        }
         self.offsets.append_row_count(count(page.n_rows));
-        self.offsets
-            .append_unencoded_byte_array_data_bytes(page.text_bytes.map(count));
         match (&mut self.index, &page.extremes) {
             (Some(index), Some(extremes)) => {
                 let (min, max) = extremes.kept();
@@ -208,7 +199,6 @@ impl Pages {
             .set_num_values(count(self.n_rows))
             .set_data_page_offset(data_offset.unwrap_or(0))
             .set_dictionary_page_offset(has_dictionary.then_some(0))
-            .set_unencoded_byte_array_data_bytes(self.text_bytes.map(count))
             .set_statistics(statistics)
             .build()?;
         let column_index = self.index.map(|mut index| {

@@ -4,6 +4,7 @@ use std::hash::BuildHasher;
 
 use arrow_array::types::Int32Type;
 use arrow_array::{Array, DictionaryArray, StringArray};
+use arrow_buffer::NullBuffer;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use parquet::basic::Encoding;
@@ -21,6 +22,9 @@ const STEP_ROWS: usize = 1024;
 /// A dictionary that has reached this size takes no more entries: what follows is written as it is.
 const DICTIONARY_BYTES: usize = 1 << 20;
 
+/// The place of an entry that has not been looked up.
+const NO_PLACE: u32 = u32::MAX;
+
 /// A column chunk of texts under construction.
 pub(crate) struct TextColumn {
     pages: Pages,
@@ -34,7 +38,6 @@ pub(crate) struct TextColumn {
     plain: Vec<u8>,
     /// Of the plain values of the page.
     extremes: PlainExtremes,
-    text_bytes: usize,
     bloom_filter: Option<Sbbf>,
     body: Vec<u8>,
 }
@@ -49,7 +52,6 @@ impl TextColumn {
             indices: Vec::new(),
             plain: Vec::new(),
             extremes: PlainExtremes::default(),
-            text_bytes: 0,
             bloom_filter,
             body: Vec::new(),
         }
@@ -68,24 +70,18 @@ impl TextColumn {
     pub(crate) fn write(&mut self, texts: &StringArray) -> Result<(), ParquetError> {
         let mut at = 0;
         while at < texts.len() {
-            let offsets = texts.value_offsets();
-            let lengths = offsets[at..].windows(2).map(|ends| ends[1] - ends[0]);
-            let n_rows = self.room(lengths);
+            let ends = texts.value_offsets()[at..].windows(2);
+            let n_rows = self.room(ends.map(|ends| ends[1] - ends[0]));
             let step = texts.slice(at, n_rows);
             self.presence.append(step.nulls(), n_rows);
-            match (&mut self.dictionary, self.by_dictionary) {
-                (Some(dictionary), true) => {
-                    let indices = step.iter().flatten().map(|text| {
-                        self.text_bytes += text.len();
-                        dictionary.index(text.as_bytes())
-                    });
-                    self.indices.extend(indices);
+            let by_dictionary = self.by_dictionary;
+            for_each_set(step.nulls(), n_rows, |row| {
+                let text = step.value(row).as_bytes();
+                match &mut self.dictionary {
+                    Some(dictionary) if by_dictionary => self.indices.push(dictionary.index(text)),
+                    _ => self.push_plain(text),
                 }
-                _ => step
-                    .iter()
-                    .flatten()
-                    .for_each(|text| self.push_plain(text.as_bytes())),
-            }
+            });
             self.page_is_complete()?;
             at += n_rows;
         }
@@ -95,41 +91,37 @@ impl TextColumn {
     /// Takes texts of which each one stands once in `texts`, so that it is looked up once.
     pub(crate) fn write_keyed(
         &mut self,
-        texts: &DictionaryArray<Int32Type>,
-        values: &StringArray,
+        keyed: &DictionaryArray<Int32Type>,
+        texts: &StringArray,
     ) -> Result<(), ParquetError> {
-        const NONE: u32 = u32::MAX;
-        let mut places = vec![NONE; values.len()];
-        let offsets = values.value_offsets();
-        let length = |key: i32| {
-            let key = usize::try_from(key).unwrap_or_default();
-            offsets[key + 1] - offsets[key]
-        };
+        let mut places = vec![NO_PLACE; texts.len()];
+        let length = |key: &i32| usize::try_from(*key).map_or(0, |key| texts.value_length(key));
         let mut at = 0;
-        while at < texts.len() {
-            let lengths = texts.keys().slice(at, texts.len() - at);
-            let lengths = lengths.iter().map(|key| key.map_or(0, length));
-            let n_rows = self.room(lengths);
-            let keys = texts.keys().slice(at, n_rows);
-            self.presence.append(keys.nulls(), n_rows);
-            let keys = keys
-                .iter()
-                .flatten()
-                .map(|key| usize::try_from(key).unwrap_or_default());
-            match (&mut self.dictionary, self.by_dictionary) {
-                (Some(dictionary), true) => {
-                    for key in keys {
-                        self.text_bytes += values.value_length(key).unsigned_abs() as usize;
-                        let mut place = places[key];
-                        if place == NONE {
-                            place = dictionary.index(values.value(key).as_bytes());
-                            places[key] = place;
+        while at < keyed.len() {
+            let keys = keyed.keys().slice(at, STEP_ROWS.min(keyed.len() - at));
+            let n_rows = match self.by_dictionary {
+                true => keys.len().min(PAGE_ROWS - self.presence.n_rows()),
+                false => self.room(keys.values().iter().map(length)),
+            };
+            let (keys, nulls) = (
+                keys.values(),
+                keys.nulls().map(|nulls| nulls.slice(0, n_rows)),
+            );
+            self.presence.append(nulls.as_ref(), n_rows);
+            let by_dictionary = self.by_dictionary;
+            for_each_set(nulls.as_ref(), n_rows, |row| {
+                // Arrow has checked the keys of rows that are not null.
+                let key = usize::try_from(keys[row]).unwrap_or_default();
+                match &mut self.dictionary {
+                    Some(dictionary) if by_dictionary => {
+                        if places[key] == NO_PLACE {
+                            places[key] = dictionary.index(texts.value(key).as_bytes());
                         }
-                        self.indices.push(place);
+                        self.indices.push(places[key]);
                     }
+                    _ => self.push_plain(texts.value(key).as_bytes()),
                 }
-                _ => keys.for_each(|key| self.push_plain(values.value(key).as_bytes())),
-            }
+            });
             self.page_is_complete()?;
             at += n_rows;
         }
@@ -153,7 +145,6 @@ impl TextColumn {
 
     #[inline]
     fn push_plain(&mut self, text: &[u8]) {
-        self.text_bytes += text.len();
         self.extremes.note(text);
         push_plain(text, &mut self.plain);
         if let Some(filter) = &mut self.bloom_filter {
@@ -198,11 +189,9 @@ impl TextColumn {
             n_rows,
             n_nulls,
             extremes,
-            text_bytes: Some(self.text_bytes),
         })?;
         self.indices.clear();
         self.plain.clear();
-        self.text_bytes = 0;
         Ok(())
     }
 
@@ -217,6 +206,15 @@ impl TextColumn {
         let dictionary = self.dictionary.as_ref();
         let dictionary = dictionary.map(|d| (d.plain.as_slice(), d.n_entries()));
         self.pages.finish(dictionary, self.bloom_filter)
+    }
+}
+
+/// Calls `take` with each row that is not null.
+#[inline]
+fn for_each_set(nulls: Option<&NullBuffer>, n_rows: usize, take: impl FnMut(usize)) {
+    match nulls.filter(|nulls| nulls.null_count() > 0) {
+        Some(nulls) => nulls.valid_indices().for_each(take),
+        None => (0..n_rows).for_each(take),
     }
 }
 

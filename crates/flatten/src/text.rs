@@ -1,0 +1,394 @@
+//! A column of texts under construction: each text once and a key per row while texts repeat, else one behind the other.
+//!
+//! A key is cheaper than its text in every later step: it is copied, compressed and compared once per entry, not once per row.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use arrow_array::types::Int32Type;
+use arrow_array::{ArrayRef, DictionaryArray, PrimitiveArray, StringArray};
+use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_schema::ArrowError;
+use foldhash::fast::FixedState;
+
+/// When so many texts have been put and none came twice, most will not.
+const TEXTS_TO_JUDGE_BY: usize = 48;
+
+/// Keys are worth their while up to this share of texts that are new, judged once a quarter of the rows may have come.
+const MAX_NEW_SHARE: f64 = 0.8;
+
+/// The key of a row without a text. Arrow looks at no key of a null row.
+const NO_KEY: i32 = -1;
+
+/// The texts of one column of one chunk. Rows without a text have an empty one, or no key; the validity is kept elsewhere.
+#[derive(Debug)]
+pub(crate) struct TextBuilder {
+    /// The key of each row, while there is a table.
+    keys: Vec<i32>,
+    /// The texts: of the entries while there is a table, else of the rows.
+    texts: Texts,
+    table: Option<Table>,
+    /// How many texts have been put, those taken back included.
+    n_put: usize,
+    /// The key put last.
+    last_key: i32,
+}
+
+/// Texts one behind the other; an Arrow offset in front of each and one at the end.
+#[derive(Debug)]
+struct Texts {
+    offsets: Vec<i32>,
+    bytes: Vec<u8>,
+}
+
+impl TextBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            keys: Vec::new(),
+            texts: Texts::new(),
+            table: Some(Table::default()),
+            n_put: 0,
+            last_key: NO_KEY,
+        }
+    }
+
+    /// Makes room for so many rows.
+    pub(crate) fn reserve(&mut self, max_rows: usize) {
+        self.keys.reserve_exact(max_rows);
+    }
+
+    /// Puts the text of the next row, which is at most the `max_rows`th.
+    #[inline]
+    pub(crate) fn push(&mut self, text: &[u8], max_rows: usize) {
+        let Some(table) = &mut self.table else {
+            self.texts.push(text, max_rows);
+            return;
+        };
+        self.n_put += 1;
+        let n_entries = self.texts.len();
+        let key = table.key(text, &mut self.texts);
+        self.keys.push(key);
+        self.last_key = key;
+        if self.texts.len() > n_entries && self.is_not_worth_it(max_rows) {
+            self.give_up(max_rows);
+        }
+    }
+
+    /// Puts the text that was put last once more, which is `text`.
+    #[inline]
+    pub(crate) fn push_again(&mut self, text: &[u8], max_rows: usize) {
+        if self.table.is_some() && self.last_key != NO_KEY {
+            self.n_put += 1;
+            self.keys.push(self.last_key);
+        } else {
+            self.push(text, max_rows);
+        }
+    }
+
+    /// Whether texts repeat too rarely for keys; looked at when there was a new one.
+    fn is_not_worth_it(&self, max_rows: usize) -> bool {
+        let n_entries = self.texts.len();
+        match self.n_put {
+            TEXTS_TO_JUDGE_BY => n_entries == TEXTS_TO_JUDGE_BY,
+            n_put if n_put > TEXTS_TO_JUDGE_BY && n_put * 4 >= max_rows => {
+                n_entries as f64 > MAX_NEW_SHARE * n_put as f64
+            }
+            _ => false,
+        }
+    }
+
+    /// Writes out the texts of the rows so far, and from now on.
+    #[cold]
+    fn give_up(&mut self, max_rows: usize) {
+        self.table = None;
+        let keys = std::mem::take(&mut self.keys);
+        let entries = std::mem::replace(&mut self.texts, Texts::new());
+        self.texts.offsets.reserve_exact(max_rows);
+        for key in keys {
+            let text = usize::try_from(key).map_or(&[][..], |key| entries.get(key));
+            self.texts.push(text, max_rows);
+        }
+    }
+
+    /// Puts rows without a text.
+    pub(crate) fn append_nulls(&mut self, n_nulls: usize) {
+        if self.table.is_some() {
+            self.keys.resize(self.keys.len() + n_nulls, NO_KEY);
+        } else {
+            let end = self.texts.end();
+            let n_rows = self.texts.offsets.len() + n_nulls;
+            self.texts.offsets.resize(n_rows, end);
+        }
+    }
+
+    /// Takes back the rows from `n_rows` on. Entries stay, since nothing points to them any more.
+    pub(crate) fn truncate(&mut self, n_rows: usize) {
+        if self.table.is_some() {
+            self.keys.truncate(n_rows);
+        } else {
+            self.texts.truncate(n_rows);
+        }
+    }
+
+    /// The array of these rows: `Dictionary(Int32, Utf8)` or `Utf8`.
+    pub(crate) fn finish(self, nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
+        if self.table.is_none() {
+            return Ok(Arc::new(self.texts.into_array(nulls)?));
+        }
+        if self.texts.len() == 0 {
+            return Ok(Arc::new(StringArray::new_null(self.keys.len())));
+        }
+        let keys = PrimitiveArray::<Int32Type>::try_new(self.keys.into(), nulls)?;
+        let entries = Arc::new(self.texts.into_array(None)?);
+        Ok(Arc::new(DictionaryArray::try_new(keys, entries)?))
+    }
+}
+
+impl Texts {
+    fn new() -> Self {
+        Self {
+            offsets: vec![0],
+            bytes: Vec::new(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    fn end(&self) -> i32 {
+        offset(&self.bytes)
+    }
+
+    #[inline]
+    fn get(&self, place: usize) -> &[u8] {
+        let offset = |place: usize| usize::try_from(self.offsets[place]).unwrap_or_default();
+        &self.bytes[offset(place)..offset(place + 1)]
+    }
+
+    #[inline]
+    fn push(&mut self, text: &[u8], max_rows: usize) {
+        if self.bytes.capacity() - self.bytes.len() < text.len() {
+            grow(
+                &mut self.bytes,
+                text.len(),
+                self.offsets.len() - 1,
+                max_rows,
+            );
+        }
+        self.bytes.extend_from_slice(text);
+        self.offsets.push(self.end());
+    }
+
+    fn truncate(&mut self, n_rows: usize) {
+        self.offsets.truncate(n_rows + 1);
+        let end = self.offsets.last().copied().unwrap_or_default();
+        self.bytes
+            .truncate(usize::try_from(end).unwrap_or_default());
+    }
+
+    fn into_array(self, nulls: Option<NullBuffer>) -> Result<StringArray, ArrowError> {
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(self.offsets));
+        StringArray::try_new(offsets, Buffer::from_vec(self.bytes), nulls)
+    }
+}
+
+/// The key of each text that has been met: open addressing over a power of two of slots.
+#[derive(Debug, Default)]
+struct Table {
+    slots: Vec<Slot>,
+}
+
+/// What is known of one text without looking at it. Up to 16 bytes that is all there is to know.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Digest {
+    /// The first eight bytes, or the hash of a long text.
+    head: u64,
+    /// The last eight bytes, which overlap the first ones in a short text.
+    tail: u64,
+    text_bytes: u32,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Slot {
+    digest: Digest,
+    /// The key plus one; 0 is free.
+    taken: u32,
+}
+
+impl Table {
+    /// The key of the text; a new one is added to `texts`.
+    #[inline]
+    fn key(&mut self, text: &[u8], texts: &mut Texts) -> i32 {
+        // At most half of the slots are taken, so that a search is short.
+        if texts.len() * 2 >= self.slots.len() {
+            self.grow();
+        }
+        let digest = Digest::of(text);
+        let last = self.slots.len() - 1;
+        let mut place = digest.place() & last;
+        loop {
+            let slot = &mut self.slots[place];
+            if slot.taken == 0 {
+                texts.push(text, 0);
+                slot.digest = digest;
+                slot.taken = u32::try_from(texts.len()).unwrap_or(u32::MAX);
+                return (slot.taken - 1).cast_signed();
+            }
+            let key = slot.taken - 1;
+            if slot.digest == digest && (digest.is_all() || texts.get(key as usize) == text) {
+                return key.cast_signed();
+            }
+            place = (place + 1) & last;
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let n_slots = (self.slots.len() * 2).max(32);
+        let old = std::mem::replace(&mut self.slots, vec![Slot::default(); n_slots]);
+        for slot in old.into_iter().filter(|slot| slot.taken != 0) {
+            let mut place = slot.digest.place() & (n_slots - 1);
+            while self.slots[place].taken != 0 {
+                place = (place + 1) & (n_slots - 1);
+            }
+            self.slots[place] = slot;
+        }
+    }
+}
+
+impl Digest {
+    #[inline]
+    fn of(text: &[u8]) -> Self {
+        const HASHER: FixedState = FixedState::with_seed(0);
+        let (head, tail) = match text {
+            [] => (0, 0),
+            [first, .., last] if text.len() < 4 => {
+                // Together with the length these are all bytes.
+                (
+                    u64::from(*first),
+                    u64::from(*last) << 8 | u64::from(text[1]),
+                )
+            }
+            [only] => (u64::from(*only), 0),
+            _ => match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+                (Some(_), Some(_)) if text.len() > 16 => (HASHER.hash_one(text), 0),
+                (Some(head), Some(tail)) => (u64::from_le_bytes(*head), u64::from_le_bytes(*tail)),
+                _ => {
+                    let half =
+                        |half: Option<&[u8; 4]>| half.map_or(0, |half| u32::from_le_bytes(*half));
+                    let head = half(text.first_chunk());
+                    (u64::from(head), u64::from(half(text.last_chunk())))
+                }
+            },
+        };
+        Self {
+            head,
+            tail,
+            // An event has less than 4 GiB.
+            text_bytes: u32::try_from(text.len()).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Whether no other text has this digest.
+    #[inline]
+    fn is_all(self) -> bool {
+        self.text_bytes <= 16
+    }
+
+    /// Where a search begins. The two factors are odd and far apart in all bits; the product's upper half depends on all bits
+    /// of both.
+    #[inline]
+    fn place(self) -> usize {
+        let (a, b) = (
+            self.head ^ 0x9E37_79B9_7F4A_7C15,
+            self.tail ^ 0xD1B5_4A32_D192_ED03,
+        );
+        let product = u128::from(a) * u128::from(b ^ u64::from(self.text_bytes) << 56);
+        #[expect(clippy::cast_possible_truncation, reason = "folded on purpose")]
+        let folded = (product >> 64) as u64 ^ product as u64;
+        usize::try_from(folded).unwrap_or_default()
+    }
+}
+
+/// The end of `bytes` as an Arrow offset. A chunk holds far less than 2 GiB of text: it is cut by bytes, and one event by
+/// `max_event_bytes`.
+#[inline]
+fn offset(bytes: &[u8]) -> i32 {
+    i32::try_from(bytes.len()).unwrap_or(i32::MAX)
+}
+
+/// Makes room for the text of row `row`, and for the rows to come if they are like those before: a column then grows two or
+/// three times rather than ten, and one that is rarely filled stays small.
+#[cold]
+fn grow(bytes: &mut Vec<u8>, text_bytes: usize, row: usize, max_rows: usize) {
+    const ROWS_TO_JUDGE_BY: usize = 32;
+    let needed = bytes.len() + text_bytes;
+    let rows_before = (row + 1).max(ROWS_TO_JUDGE_BY);
+    let expected = needed.saturating_mul(max_rows.max(rows_before)) / rows_before;
+    bytes.reserve_exact((expected + expected / 16).max(needed * 2) - bytes.len());
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::Array;
+    use arrow_array::cast::AsArray;
+
+    use super::*;
+
+    /// Builds a column of these texts; whether it has keys, and its texts.
+    fn build(texts: &[String]) -> (bool, Vec<String>) {
+        let mut builder = TextBuilder::new();
+        builder.reserve(texts.len());
+        for (row, text) in texts.iter().enumerate() {
+            // In front of each third text another one is put and taken back.
+            if row % 3 == 0 {
+                builder.push(format!("taken back {row}").as_bytes(), texts.len());
+                builder.truncate(row);
+            }
+            builder.push(text.as_bytes(), texts.len());
+        }
+        let array = builder.finish(None).expect("valid texts");
+        if let Some(texts) = array.as_string_opt::<i32>() {
+            return (false, texts.iter().flatten().map(str::to_owned).collect());
+        }
+        let keyed = array.as_dictionary::<Int32Type>();
+        let entries = keyed.values().as_string::<i32>();
+        let keys = keyed.keys().values().iter();
+        let texts = keys.map(|&key| entries.value(key.unsigned_abs() as usize).to_owned());
+        (true, texts.collect())
+    }
+
+    #[track_caller]
+    fn check(texts: impl Iterator<Item = String>, expected_keys: bool) {
+        let texts: Vec<String> = texts.collect();
+        assert_eq!(build(&texts), (expected_keys, texts));
+    }
+
+    #[test]
+    fn texts_that_repeat_have_keys_and_others_do_not() {
+        check((0..1000).map(|n| format!("{}", n % 7)), true);
+        check((0..1000).map(|n| format!("{}", n * 37 % 61 / 2)), true);
+        check((0..1000).map(|n| format!("{n}")), false);
+        // Some repeat at the beginning, and then none.
+        check(
+            (0..1000).map(|n: i32| format!("{}", (n - 40).max(0))),
+            false,
+        );
+        check((0..30).map(|n| format!("{n}")), true);
+    }
+
+    #[test]
+    fn rows_without_a_text_count() {
+        let mut builder = TextBuilder::new();
+        builder.append_nulls(2);
+        builder.push(b"a", 200);
+        (0..100).for_each(|n| builder.push(format!("{n}").as_bytes(), 200));
+        let array = builder.finish(None).expect("valid texts");
+        let texts = array.as_string::<i32>();
+        assert_eq!(
+            (texts.len(), texts.value(2), texts.value(102)),
+            (103, "a", "99")
+        );
+    }
+}
