@@ -93,7 +93,7 @@ impl CliError {
                 Some("`calve table configure` writes the shape that the settings give".to_owned())
             }
             Self::ReadFile { source: PieceError::TooLong { .. }, .. } => Some(
-                "put each event on a line of its own, or raise `CALVE_MAX_PAYLOAD_INFLATED_BYTES`".to_owned(),
+                "put each event on a line of its own".to_owned(),
             ),
             Self::ReadFile { source: PieceError::BrokenArray { .. }, .. } => {
                 Some("repair the file and ingest it again: pieces that are in the table already are not repeated".to_owned())

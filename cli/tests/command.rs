@@ -110,6 +110,18 @@ fn refused_events_are_told_counted_and_kept() {
 }
 
 #[test]
+fn a_file_is_known_whatever_the_settings_say_about_payloads() {
+    let desk = Desk::new();
+    desk.write("events.ndjson", EVENTS);
+    for limit in ["256 MiB", "80", "1 KiB"] {
+        let variables = [("CALVE_MAX_PAYLOAD_INFLATED_BYTES", limit)];
+        let output = desk.run_with(&["ingest", "events.ndjson"], &variables, "");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        assert_eq!(desk.json(&["table", "show"])["n_rows"], 2, "{limit}");
+    }
+}
+
+#[test]
 fn standard_input_is_taken_for_a_dash_and_has_no_identity() {
     let desk = Desk::new();
     for n_rows in [2, 4] {

@@ -9,13 +9,16 @@ use std::time::Instant;
 
 use indicatif::ProgressBar;
 use jiff::Timestamp;
-use pipeline::{Invocation, Payload, Pipeline, Record, RefusalNote, Report, Settings, SourceBatch};
+use pipeline::{
+    Invocation, Payload, Pipeline, Record, RefusalNote, Report, Settings, SourceBatch,
+    settings::ByteSize,
+};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::args::IngestArguments;
 use crate::error::CliError;
-use crate::pieces::{self, PIECE_BYTES, Piece, PieceError, Pieces};
+use crate::pieces::{self, PIECES, Piece, PieceError, Pieces};
 use crate::printer::{Printer, count, size, thousands};
 
 /// How many refusals are told one by one.
@@ -34,7 +37,10 @@ pub(crate) async fn run(
         .iter()
         .map(|path| Source::open(path, arguments.arrival));
     let sources: Vec<Source> = sources.collect::<Result<_, _>>()?; // A missing file is told before anything is written.
-    let opened = Pipeline::open(settings.clone()).await;
+    let mut settings = settings.clone();
+    // The pieces of a file must not depend on settings, else it would be another one when they change.
+    settings.max_payload_inflated_bytes = ByteSize::new(PIECES.payload_bytes());
+    let opened = Pipeline::open(settings).await;
     let pipeline = opened.map_err(|source| CliError::OpenTable {
         table: table.clone(),
         source: source.into(),
@@ -132,8 +138,7 @@ async fn ingest(
     };
     let reader = pieces::inflated(reader)
         .map_err(|source| unreadable(PieceError::Read { offset: 0, source }, 0))?;
-    let limit_bytes = pipeline.settings().max_payload_inflated_bytes.len();
-    let mut pieces = Pieces::new(reader, PIECE_BYTES.min(limit_bytes), limit_bytes);
+    let mut pieces = Pieces::new(reader, PIECES);
     loop {
         let piece = pieces
             .next_piece()

@@ -12,7 +12,7 @@ use lake::{BatchId, Lake, SchemaChange, TableName, Token};
 use crate::{
     Payload, PipelineError, Report, Settings,
     cpu::Cpu,
-    events::{Refused, flatten_events},
+    events::{Refusals, flatten_events},
     open_table::{OpenTable, new_columns},
     read::{Content, read},
     tally::{inflated_bytes, n_events},
@@ -61,10 +61,33 @@ pub(crate) struct Landing {
     pub(crate) payload: Arc<Payload>,
     pub(crate) contents: Arc<Vec<Content>>,
     pub(crate) flattened: Flattened,
-    pub(crate) refused: Vec<Refused>,
+    /// The records that made the flattener fail, rising.
+    pub(crate) failing: Vec<usize>,
+    /// The longest event that the flattener takes.
+    pub(crate) max_event_bytes: usize,
+    pub(crate) refusals: Refusals,
 }
 
 impl Landing {
+    pub(crate) fn new(
+        payload: Arc<Payload>,
+        contents: Arc<Vec<Content>>,
+        flattened: Flattened,
+        failing: Vec<usize>,
+        max_event_bytes: usize,
+    ) -> Self {
+        let mut landing = Self {
+            payload,
+            contents,
+            flattened,
+            failing,
+            max_event_bytes,
+            refusals: Refusals::default(),
+        };
+        landing.refusals = landing.count_refused();
+        landing
+    }
+
     /// Whether refused events are kept: always, but when nothing landed and the sender is told.
     pub(crate) fn is_kept(&self) -> bool {
         self.flattened.n_rows() > 0 || !self.payload.source.is_answered
@@ -253,13 +276,17 @@ impl Pipeline {
             let (open, payload) = (Arc::clone(open), Arc::clone(payload));
             let contents = Arc::clone(contents);
             move || {
-                let landed = flatten_events(&open.flattener, &payload, &contents, now_us);
-                landed.map(|(flattened, refused)| Landing {
-                    payload,
-                    contents,
-                    flattened,
-                    refused,
-                })
+                let max_event_bytes = open.shape.max_event_bytes;
+                let landed = flatten_events(
+                    &open.flattener,
+                    &payload,
+                    &contents,
+                    max_event_bytes,
+                    now_us,
+                );
+                let (flattened, failing) = landed?;
+                let landing = Landing::new(payload, contents, flattened, failing, max_event_bytes);
+                Some(landing)
             }
         };
         let landing = self.cpu.run(work).await.flatten();
