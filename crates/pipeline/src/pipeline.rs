@@ -191,20 +191,19 @@ impl Pipeline {
         let mut open = self.current(invocation).await?;
         for round in 0..MAX_ROUNDS {
             let clock = Instant::now();
-            let landing = self
-                .flatten(&open, &payload, &contents, invocation.now_us)
-                .await?;
-            report.elapsed_ms.flatten += ms_since(clock);
-
             let attempt = invocation.seed.wrapping_add(u64::from(round));
             let batch = BatchId {
-                token: token_of(&open, &landing),
+                token: token_of(&open, &payload, &contents),
                 attempt,
             };
-            // A delivery that comes again leaves nothing behind. The commit looks once more, and its answer counts.
-            let clock = Instant::now();
-            let is_known = self.is_known(&payload, &batch, invocation).await?;
-            report.elapsed_ms.commit += ms_since(clock);
+            // A delivery that comes again leaves nothing behind; that is looked up while the events are flattened. The
+            // commit looks once more, and its answer counts.
+            let (landing, is_known) = tokio::join!(
+                self.flatten(&open, &payload, &contents, invocation.now_us),
+                self.is_known(&payload, &batch, invocation),
+            );
+            let (landing, is_known) = (landing?, is_known?);
+            report.elapsed_ms.flatten += ms_since(clock);
             if is_known {
                 report.is_repeat = true;
                 report.set_events(&landing);
@@ -351,12 +350,12 @@ impl Pipeline {
 }
 
 /// What names the records taken, whenever they are delivered.
-fn token_of(open: &OpenTable, landing: &Landing) -> Token {
-    let source = &landing.payload.source;
-    let all = landing.payload.records.iter().zip(landing.contents.iter());
+fn token_of(open: &OpenTable, payload: &Payload, contents: &[Content]) -> Token {
+    let all = payload.records.iter().zip(contents);
     let taken = all
         .filter(|(_, content)| content.is_taken())
         .map(|(record, _)| record);
+    let source = &payload.source;
     Token::new(open.table.uuid(), source.kind, &source.identity_of(taken))
 }
 
