@@ -3,7 +3,7 @@
 //! NDJSON is cut behind a line, an array between two elements. The cuts depend on the bytes alone and on no setting, so the
 //! same file always gives the same pieces. Memory is bounded by the largest piece, not by the file.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, BufRead as _, BufReader, Read};
 
 use pipeline::Flaw;
@@ -89,8 +89,8 @@ pub(crate) fn inflated(raw: impl Read + Send + 'static) -> io::Result<Box<dyn Re
     })
 }
 
-/// Opens a file and tells its length and when it was changed last, in microseconds since 1970.
-pub(crate) fn open(path: &std::path::Path) -> io::Result<(File, u64, i64)> {
+/// Opens a file or pipe.
+pub(crate) fn open(path: &std::path::Path) -> io::Result<(File, Metadata)> {
     let file = File::open(path)?;
     let metadata = file.metadata()?;
     if metadata.is_dir() {
@@ -99,8 +99,7 @@ pub(crate) fn open(path: &std::path::Path) -> io::Result<(File, u64, i64)> {
             "it is a directory",
         ));
     }
-    let modified = jiff::Timestamp::try_from(metadata.modified()?).map_err(io::Error::other)?;
-    Ok((file, metadata.len(), modified.as_microsecond()))
+    Ok((file, metadata))
 }
 
 impl<R: Read> Pieces<R> {
