@@ -64,13 +64,17 @@ pub(crate) enum Command {
 /// What to ingest.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A file is known by its path and content: ingesting it again adds nothing. Standard input has no identity: \
-the same events piped twice are stored twice. Refused events are kept in the quarantine.")]
+A file is known by its path and content: ingesting it again adds nothing. A pipe (`-`, `/dev/stdin`, `<(command)`) \
+is known by its bytes alone: the same bytes piped twice are stored once. Refused events are kept in the quarantine.
+
+A file that cannot be opened stops everything before anything is written. One that cannot be read to its end does \
+not keep the others from being ingested; a table that does not take the events does. Either way what landed is summed \
+up and the exit code is 1.")]
 pub(crate) struct IngestArguments {
-    /// Files of JSON events, one a line or in one array, plain or as gzip or zstd; `-` for standard input
+    /// Files of JSON events, one a line or in one array, plain or as gzip or zstd; also pipes, `-` for standard input
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
-    /// When the events arrived, RFC 3339: the time of events without one [default: each file's modification time]
+    /// When the events arrived, RFC 3339: the time of events without one [default: each file's modification time, for pipes now]
     #[arg(long, value_name = "TIME")]
     pub(crate) arrival: Option<jiff::Timestamp>,
 }

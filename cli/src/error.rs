@@ -59,6 +59,9 @@ pub(crate) enum CliError {
         n_rows: u64,
         source: Box<PipelineError>,
     },
+    /// Of several files not all were ingested. Which, and why, was told when it happened.
+    #[error("{n_whole} of {n_files} files were ingested whole")]
+    NotAllFiles { n_whole: u64, n_files: usize },
     /// Something that the settings name cannot be reached.
     #[error("{n_unreachable} of {n_locations} locations cannot be used")]
     Unreachable {
@@ -93,11 +96,14 @@ impl CliError {
                 Some("`calve table configure` writes the shape that the settings give".to_owned())
             }
             Self::ReadFile { source: PieceError::TooLong { .. }, .. } => Some(
-                "put each event on a line of its own, or raise `CALVE_MAX_PAYLOAD_INFLATED_BYTES`".to_owned(),
+                "put each event on a line of its own".to_owned(),
             ),
             Self::ReadFile { source: PieceError::BrokenArray { .. }, .. } => {
                 Some("repair the file and ingest it again: pieces that are in the table already are not repeated".to_owned())
             }
+            Self::NotAllFiles { .. } => Some(
+                "once the cause is gone, ingest the same files again: what is in the table already is not repeated".to_owned(),
+            ),
             _ => None,
         }
     }

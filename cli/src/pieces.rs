@@ -1,13 +1,39 @@
 //! A file of any size as pieces of bounded size, each of whole events.
 //!
-//! NDJSON is cut behind a line, an array between two elements. The cuts depend on the bytes alone, so the same file always
-//! gives the same pieces. Memory is bounded by the largest piece, not by the file.
+//! NDJSON is cut behind a line, an array between two elements. The cuts depend on the bytes alone and on no setting, so the
+//! same file always gives the same pieces. Memory is bounded by the largest piece, not by the file.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, BufRead as _, BufReader, Read};
 
-/// How large a piece gets, unless one event is larger.
-pub(crate) const PIECE_BYTES: usize = 64 << 20;
+use pipeline::Flaw;
+
+/// How large the pieces of a file get. These numbers decide where it is cut, and so what is known of it when it comes
+/// again: they are no settings, and must stay as they are.
+pub(crate) const PIECES: Limits = Limits {
+    piece_bytes: 64 << 20,
+    piece_events: 1 << 20,
+    event_bytes: 256 << 20,
+};
+
+/// How large pieces get.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// A piece has about this many bytes, unless one event is larger.
+    pub(crate) piece_bytes: usize,
+    /// It has no more lines or elements than this.
+    pub(crate) piece_events: usize,
+    /// An event that does not end within this many bytes cannot be told from the rest.
+    pub(crate) event_bytes: usize,
+}
+
+impl Limits {
+    /// What the pipeline must allow a payload so that every piece has room.
+    pub(crate) fn payload_bytes(self) -> u64 {
+        let event_bytes = self.event_bytes.max(self.piece_bytes);
+        event_bytes.max(self.piece_events * pipeline::EVENT_BYTES) as u64
+    }
+}
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -33,7 +59,7 @@ pub(crate) enum PieceError {
     TooLong { offset: u64, limit_bytes: usize },
     /// The array cannot be told apart any more; what came before was a piece.
     #[error("the array is broken at byte {offset}: {reason}")]
-    BrokenArray { offset: u64, reason: &'static str },
+    BrokenArray { offset: u64, reason: Flaw },
 }
 
 /// The pieces of one file, in order.
@@ -43,8 +69,7 @@ pub(crate) struct Pieces<R> {
     buffer: Vec<u8>,
     /// Where the buffer begins in the inflated file.
     offset: u64,
-    piece_bytes: usize,
-    limit_bytes: usize,
+    limits: Limits,
     /// Known once something other than white space was read.
     is_array: Option<bool>,
     is_at_end: bool,
@@ -64,8 +89,8 @@ pub(crate) fn inflated(raw: impl Read + Send + 'static) -> io::Result<Box<dyn Re
     })
 }
 
-/// Opens a file and tells its length and when it was changed last, in microseconds since 1970.
-pub(crate) fn open(path: &std::path::Path) -> io::Result<(File, u64, i64)> {
+/// Opens a file or pipe.
+pub(crate) fn open(path: &std::path::Path) -> io::Result<(File, Metadata)> {
     let file = File::open(path)?;
     let metadata = file.metadata()?;
     if metadata.is_dir() {
@@ -74,20 +99,17 @@ pub(crate) fn open(path: &std::path::Path) -> io::Result<(File, u64, i64)> {
             "it is a directory",
         ));
     }
-    let modified = jiff::Timestamp::try_from(metadata.modified()?).map_err(io::Error::other)?;
-    Ok((file, metadata.len(), modified.as_microsecond()))
+    Ok((file, metadata))
 }
 
 impl<R: Read> Pieces<R> {
-    /// The pieces of what the reader gives, of about `piece_bytes` each; an event may have `limit_bytes` at most.
-    pub(crate) fn new(reader: R, piece_bytes: usize, limit_bytes: usize) -> Self {
-        let limit_bytes = limit_bytes.max(piece_bytes);
+    /// The pieces of what the reader gives.
+    pub(crate) fn new(reader: R, limits: Limits) -> Self {
         Self {
             reader,
             buffer: Vec::new(),
             offset: 0,
-            piece_bytes,
-            limit_bytes,
+            limits,
             is_array: None,
             is_at_end: false,
             broken: None,
@@ -101,7 +123,7 @@ impl<R: Read> Pieces<R> {
             self.buffer.clear();
             return Err(error);
         }
-        let mut wanted = self.piece_bytes;
+        let mut wanted = self.limits.piece_bytes;
         loop {
             self.fill(wanted)?;
             if self.buffer.trim_ascii_start().is_empty() && self.is_at_end {
@@ -116,14 +138,15 @@ impl<R: Read> Pieces<R> {
             if let Some(piece) = cut {
                 return Ok(Some(piece));
             }
-            if wanted >= self.limit_bytes {
-                let (offset, limit_bytes) = (self.offset, self.limit_bytes);
+            let limit_bytes = self.limits.event_bytes;
+            if wanted >= limit_bytes {
+                let offset = self.offset;
                 return Err(PieceError::TooLong {
                     offset,
                     limit_bytes,
                 });
             }
-            wanted = wanted.saturating_mul(2).min(self.limit_bytes);
+            wanted = wanted.saturating_mul(2).min(limit_bytes);
         }
     }
 
@@ -154,12 +177,14 @@ impl<R: Read> Pieces<R> {
         *self.is_array.get_or_insert(first == Some(b'['))
     }
 
-    /// Cuts behind the last line that is whole.
+    /// Cuts behind the last line that is whole, or the last one that a piece may have.
     fn cut_lines(&mut self) -> Option<Piece> {
-        let end = if self.is_at_end {
-            self.buffer.len()
-        } else {
-            self.buffer.iter().rposition(|&byte| byte == b'\n')? + 1
+        let ends = self.buffer.iter().enumerate();
+        let mut ends = ends.filter(|(_, byte)| **byte == b'\n');
+        let end = match ends.nth(self.limits.piece_events - 1) {
+            Some((last, _)) => last + 1,
+            None if self.is_at_end => self.buffer.len(),
+            None => self.buffer.iter().rposition(|&byte| byte == b'\n')? + 1,
         };
         let offset = self.offset;
         let body = self.drop_front(end);
@@ -168,25 +193,26 @@ impl<R: Read> Pieces<R> {
 
     /// Cuts behind the last element that is whole, and makes two arrays of one.
     fn cut_array(&mut self) -> Option<Piece> {
-        let frames = pipeline::frame(&self.buffer);
+        let frames = pipeline::frame(&self.buffer, self.limits.piece_events);
         let offset = self.offset;
-        let Some(broken) = &frames.broken else {
+        let Some(broken) = frames.broken else {
             let end = self.buffer.len();
             let rest_may_follow = !self.is_at_end;
             let body = self.drop_front(end);
             self.is_array = rest_may_follow.then_some(false);
             return Some(Piece { offset, body });
         };
-        let has_no_end = matches!(
-            broken.reason,
-            "the array has no end" | "the element has no end"
-        );
-        if self.is_at_end || !has_no_end {
+        let may_go_on = match broken.flaw {
+            Flaw::TooMany => true,
+            Flaw::NoEnd | Flaw::ElementWithoutEnd => !self.is_at_end,
+            _ => false,
+        };
+        if !may_go_on {
             if !self.is_at_end {
                 let at = self.offset + broken.offset as u64;
                 self.broken = Some(PieceError::BrokenArray {
                     offset: at,
-                    reason: broken.reason,
+                    reason: broken.flaw,
                 });
             }
             let end = self.buffer.len();
@@ -196,11 +222,8 @@ impl<R: Read> Pieces<R> {
             });
         }
         // An element that the buffer ends with may go on: `12` of `123`.
-        let n_whole = frames
-            .events
-            .len()
-            .saturating_sub(usize::from(broken.offset == self.buffer.len()));
-        let end = frames.events[..n_whole].last()?.end;
+        let n_cut = usize::from(broken.offset == self.buffer.len());
+        let end = frames.events().rev().nth(n_cut)?.end;
         let mut body = self.drop_front(end);
         body.push(b']');
         // The comma behind the element opens the array of the next piece, at the same offset.
@@ -224,7 +247,20 @@ mod tests {
     /// The pieces of a text as texts, then the error if there is one.
     #[track_caller]
     fn check(text: &str, piece_bytes: usize, expected: &[&str]) {
-        let mut pieces = Pieces::new(text.as_bytes(), piece_bytes, 40);
+        check_with(
+            text,
+            Limits {
+                piece_bytes,
+                piece_events: 1_000,
+                event_bytes: 40,
+            },
+            expected,
+        );
+    }
+
+    #[track_caller]
+    fn check_with(text: &str, limits: Limits, expected: &[&str]) {
+        let mut pieces = Pieces::new(text.as_bytes(), limits);
         let mut found = Vec::new();
         loop {
             match pieces.next_piece() {
@@ -269,6 +305,28 @@ mod tests {
     }
 
     #[test]
+    fn a_piece_has_no_more_events_than_it_may() {
+        let limits = Limits {
+            piece_bytes: 40,
+            piece_events: 2,
+            event_bytes: 40,
+        };
+        check_with("1\n2\n3\n4\n5", limits, &["1\n2\n", "3\n4\n", "5"]);
+        check_with("[1,2,3,4]", limits, &["[1,2]", "[3,4]"]);
+        check_with("[1,2,3,4,5]", limits, &["[1,2]", "[3,4]", "[5]"]);
+    }
+
+    #[test]
+    fn every_piece_has_room_in_a_payload() {
+        assert_eq!(PIECES.payload_bytes(), 256 << 20);
+        let many = Limits {
+            piece_events: 5 << 20,
+            ..PIECES
+        };
+        assert_eq!(many.payload_bytes(), 320 << 20);
+    }
+
+    #[test]
     fn the_byte_order_mark_is_no_part_of_a_piece() {
         check("\u{feff}{1}\n", 40, &["{1}\n"]);
     }
@@ -303,10 +361,15 @@ mod tests {
             .collect();
         for text in [events.join("\n"), format!("[{}]", events.join(" ,\n"))] {
             for piece_bytes in [30, 31, 64, 100, 1000, 100_000] {
-                let mut pieces = Pieces::new(text.as_bytes(), piece_bytes, 1 << 20);
+                let limits = Limits {
+                    piece_bytes,
+                    piece_events: 50,
+                    event_bytes: 1 << 20,
+                };
+                let mut pieces = Pieces::new(text.as_bytes(), limits);
                 let mut found = Vec::new();
                 while let Some(Piece { offset, body }) = pieces.next_piece().unwrap() {
-                    for event in pipeline::frame(&body).events {
+                    for event in pipeline::frame(&body, usize::MAX).events() {
                         let start = usize::try_from(offset).unwrap() + event.start;
                         assert_eq!(
                             text.as_bytes()[start..start + event.len()],

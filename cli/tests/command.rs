@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -110,13 +112,108 @@ fn refused_events_are_told_counted_and_kept() {
 }
 
 #[test]
-fn standard_input_is_taken_for_a_dash_and_has_no_identity() {
+fn a_file_is_known_whatever_the_settings_say_about_payloads() {
     let desk = Desk::new();
-    for n_rows in [2, 4] {
-        let output = desk.run_with(&["ingest", "-", "--quiet"], &[], EVENTS);
+    desk.write("events.ndjson", EVENTS);
+    for limit in ["256 MiB", "80", "1 KiB"] {
+        let variables = [("CALVE_MAX_PAYLOAD_INFLATED_BYTES", limit)];
+        let output = desk.run_with(&["ingest", "events.ndjson"], &variables, "");
         assert!(output.status.success(), "{}", text(&output.stderr));
-        assert_eq!(desk.json(&["table", "show"])["n_rows"], n_rows);
+        assert_eq!(desk.json(&["table", "show"])["n_rows"], 2, "{limit}");
     }
+}
+
+#[test]
+fn a_pipe_is_known_by_its_bytes_whatever_it_is_called() {
+    let desk = Desk::new();
+    let ingest = |path: &str, input: &str| {
+        let output = desk.run_with(&["ingest", path, "--quiet"], &[], input);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        desk.json(&["table", "show"])["n_rows"].as_u64().unwrap()
+    };
+    assert_eq!(ingest("-", EVENTS), 2);
+    assert_eq!(ingest("-", EVENTS), 2);
+    assert_eq!(ingest("/dev/stdin", EVENTS), 2);
+    assert_eq!(ingest("/dev/stdin", "{\"id\":3}\n"), 3);
+    assert_eq!(ingest("-", "{\"id\":4}\n"), 4);
+}
+
+#[test]
+fn the_output_of_a_command_can_stand_for_a_file() {
+    let desk = Desk::new();
+    desk.write("events.ndjson", EVENTS);
+    let script = "exec \"$0\" ingest <(cat events.ndjson) events.ndjson --output json";
+    let output = Command::new("bash")
+        .args(["-c", script, env!("CARGO_BIN_EXE_calve")])
+        .current_dir(desk.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&summary["n_files"], &summary["n_rows"]),
+        (&2.into(), &4.into())
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_does_not_keep_the_others_from_landing() {
+    let desk = Desk::new();
+    desk.write("a.ndjson", EVENTS);
+    std::fs::write(desk.path().join("b.gz"), [0x1f, 0x8b, 8, 0, 1]).unwrap();
+    desk.write("c.ndjson", "{\"id\":3}\n");
+    let arguments = ["ingest", "a.ndjson", "b.gz", "c.ndjson", "--output", "json"];
+    let output = desk.run(&arguments);
+    assert_eq!(output.status.code(), Some(1));
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&summary["n_files"], &summary["n_rows"]),
+        (&2.into(), &3.into())
+    );
+    let said = text(&output.stderr);
+    for line in [
+        "error: cannot read `b.gz` to its end (0 rows of it are in the table)",
+        "error: 2 of 3 files were ingested whole",
+        "\nhint: ",
+    ] {
+        assert!(said.contains(line), "`{line}` is missing in:\n{said}");
+    }
+}
+
+#[test]
+fn when_the_table_takes_no_more_what_landed_before_is_summed_up() {
+    let desk = Desk::new();
+    desk.write("a.ndjson", EVENTS);
+    desk.write("c.ndjson", "{\"id\":4,\"ts\":1772323200}\n");
+    let partitioning = [(
+        "CALVE_TABLE_PARTITIONING",
+        "identity(_source_index), day(event_time)",
+    )];
+    let made = desk.run_with(&["table", "create"], &partitioning, "");
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    // A file in the place of the directory that the second event of the second file goes to.
+    let data = desk.path().join(".calve/warehouse/analytics/events/data");
+    std::fs::create_dir_all(&data).unwrap();
+    std::fs::write(data.join("_source_index=2"), "in the way").unwrap();
+    desk.write("b.ndjson", "{\"id\":3}\n{\"id\":4}\n{\"id\":5}\n");
+    let output = desk.run(&[
+        "ingest", "a.ndjson", "b.ndjson", "c.ndjson", "--output", "json",
+    ]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&summary["n_files"], &summary["n_rows"]),
+        (&1.into(), &2.into())
+    );
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("error: cannot ingest `b.ndjson` from byte 0 on"),
+        "{said}"
+    );
+    assert!(
+        said.contains("error: 1 of 3 files were ingested whole"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -232,6 +329,101 @@ fn looking_at_a_warehouse_does_not_make_one() {
             "\nhint: `calve table list`",
         ],
     );
+}
+
+#[test]
+fn a_warehouse_that_may_not_be_written_to_can_be_looked_at() {
+    let desk = Desk::new();
+    desk.write("events.ndjson", EVENTS);
+    desk.json(&["ingest", "events.ndjson"]);
+    let bystander = Bystander::new(&desk);
+    let facts = bystander.run(&["table", "show", "--output", "json"]);
+    assert!(facts.status.success(), "{}", text(&facts.stderr));
+    let facts: Value = serde_json::from_slice(&facts.stdout).unwrap();
+    assert_eq!(facts["n_rows"], 2);
+    let list = bystander.run(&["table", "list"]);
+    assert_eq!(text(&list.stdout), "analytics.events\n");
+    let ingested = bystander.run(&["ingest", "events.ndjson"]);
+    assert_eq!(ingested.status.code(), Some(1), "it may not be written to");
+
+    // What a killed process left in the log was committed: better no answer than an old one.
+    bystander.leave_log();
+    let facts = bystander.run(&["table", "show"]);
+    assert_eq!(facts.status.code(), Some(1));
+    assert!(
+        text(&facts.stderr).contains("cannot open the warehouse"),
+        "{}",
+        text(&facts.stderr)
+    );
+}
+
+/// Somebody who may read a desk and write nothing there: with the rights of nobody when the tests run with those of root,
+/// whom no permission stops.
+struct Bystander<'a> {
+    desk: &'a Desk,
+    place: TempDir,
+    is_root: bool,
+}
+
+impl<'a> Bystander<'a> {
+    fn new(desk: &'a Desk) -> Self {
+        let bystander = Self {
+            desk,
+            place: tempfile::tempdir().unwrap(),
+            is_root: std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0),
+        };
+        // Where the command was built nobody else may be able to go.
+        let calve = env!("CARGO_BIN_EXE_calve");
+        std::fs::copy(calve, bystander.place.path().join("calve")).unwrap();
+        set_mode(bystander.place.path(), 0o755);
+        bystander.close();
+        bystander
+    }
+
+    /// Takes the right to write from all directories of the desk.
+    fn close(&self) {
+        each_directory(self.desk.path(), |directory| set_mode(directory, 0o555));
+    }
+
+    /// Puts something into the write-ahead log that is not in the catalog.
+    fn leave_log(&self) {
+        each_directory(self.desk.path(), |directory| set_mode(directory, 0o755));
+        let log = self.desk.path().join(".calve/warehouse/catalog.db-wal");
+        std::fs::write(log, [7; 4096]).unwrap();
+        self.close();
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(self.place.path().join("calve"));
+        command
+            .args(arguments)
+            .current_dir(self.desk.path())
+            .env_clear();
+        if self.is_root {
+            command.uid(65_534).gid(65_534);
+        }
+        command.output().unwrap()
+    }
+}
+
+impl Drop for Bystander<'_> {
+    fn drop(&mut self) {
+        // So that the desk can be cleared away, whoever runs the test.
+        each_directory(self.desk.path(), |directory| set_mode(directory, 0o755));
+    }
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn each_directory(root: &Path, change: impl Fn(&Path) + Copy) {
+    for entry in std::fs::read_dir(root).unwrap().map(Result::unwrap) {
+        if entry.path().is_dir() {
+            each_directory(&entry.path(), change);
+        }
+    }
+    change(root);
 }
 
 #[test]

@@ -9,19 +9,29 @@ use std::time::Instant;
 
 use indicatif::ProgressBar;
 use jiff::Timestamp;
-use pipeline::{Invocation, Payload, Pipeline, Record, RefusalNote, Report, Settings, SourceBatch};
+use pipeline::{
+    Invocation, Payload, Pipeline, Record, RefusalNote, Report, Settings, SourceBatch,
+    settings::ByteSize,
+};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::args::IngestArguments;
 use crate::error::CliError;
-use crate::pieces::{self, PIECE_BYTES, Piece, PieceError, Pieces};
+use crate::pieces::{self, PIECES, Piece, PieceError, Pieces};
 use crate::printer::{Printer, count, size, thousands};
 
 /// How many refusals are told one by one.
 const MAX_REFUSALS_TOLD: usize = 10;
 
 /// Ingests every file in turn and prints what became of the events.
+///
+/// A file that cannot be opened stops everything before anything is written. One that cannot be read to its end does not
+/// keep the others from being ingested; a table that does not take the events does. What landed is summed up in any case.
+///
+/// # Errors
+///
+/// When a file was not ingested whole.
 pub(crate) async fn run(
     arguments: &IngestArguments,
     settings: &Settings,
@@ -33,18 +43,32 @@ pub(crate) async fn run(
         .files
         .iter()
         .map(|path| Source::open(path, arguments.arrival));
-    let sources: Vec<Source> = sources.collect::<Result<_, _>>()?; // A missing file is told before anything is written.
-    let opened = Pipeline::open(settings.clone()).await;
+    let sources: Vec<Source> = sources.collect::<Result<_, _>>()?;
+    let mut settings = settings.clone();
+    // The pieces of a file must not depend on settings, else it would be another one when they change.
+    settings.max_payload_inflated_bytes = ByteSize::new(PIECES.payload_bytes());
+    let opened = Pipeline::open(settings).await;
     let pipeline = opened.map_err(|source| CliError::OpenTable {
         table: table.clone(),
         source: source.into(),
     })?;
+    let n_files = sources.len();
     let mut summary = Summary {
         table,
         ..Summary::default()
     };
+    let mut errors = Vec::new();
     for source in sources {
-        ingest(source, &pipeline, printer, &mut summary).await?;
+        let ingested = ingest(source, &pipeline, printer, &mut summary).await;
+        let Err(error) = ingested else { continue };
+        let is_of_file = matches!(error, CliError::ReadFile { .. });
+        if n_files > 1 {
+            Printer::error(&error);
+        }
+        errors.push(error);
+        if !is_of_file {
+            break;
+        }
     }
     summary.elapsed_ms = begun.elapsed().as_secs_f64() * 1e3;
     for note in &summary.refusals {
@@ -53,14 +77,22 @@ pub(crate) async fn run(
             note.source_id, note.offset, note.reason
         ));
     }
-    printer.result(&summary, &summary)
+    if errors.is_empty() || summary.n_files > 0 || summary.n_events > 0 {
+        printer.result(&summary, &summary)?;
+    }
+    let n_whole = summary.n_files;
+    match errors.pop() {
+        None => Ok(()),
+        Some(error) if n_files == 1 => Err(error),
+        Some(_) => Err(CliError::NotAllFiles { n_whole, n_files }),
+    }
 }
 
 /// Something to ingest, opened.
 struct Source {
     /// What a person calls it.
     name: String,
-    /// What rows call it; the same file has the same name from any directory.
+    /// What rows call it; the same file has the same name from any directory, and every pipe has one.
     identity: String,
     arrival_us: i64,
     /// As stored, when that is known.
@@ -68,40 +100,48 @@ struct Source {
     reader: Box<dyn Read + Send>,
 }
 
+/// What rows call the bytes of a pipe, with their hash behind.
+const PIPE: &str = "pipe";
+
 impl Source {
     fn open(path: &Path, arrival: Option<Timestamp>) -> Result<Self, CliError> {
         let name = path.display().to_string();
         let arrival_us = arrival.map(Timestamp::as_microsecond);
         if name == "-" {
-            let now_us = Timestamp::now().as_microsecond();
-            let identity = format!("stdin-{now_us}-{:08x}", random() >> 32);
-            let reader = Box::new(io::stdin());
-            let arrival_us = arrival_us.unwrap_or(now_us);
-            return Ok(Self {
-                name: "standard input".to_owned(),
-                identity,
-                arrival_us,
-                n_bytes: None,
-                reader,
-            });
+            let name = "standard input".to_owned();
+            return Ok(Self::pipe(name, arrival_us, Box::new(io::stdin())));
         }
-        let open = || {
-            let identity = path.canonicalize()?.display().to_string();
-            Ok((identity, pieces::open(path)?))
-        };
-        let opened = open().map_err(|source| CliError::OpenFile {
+        let failed = |source| CliError::OpenFile {
             file: name.clone(),
             source,
-        });
-        let (identity, (file, n_bytes, modified_us)) = opened?;
-        let arrival_us = arrival_us.unwrap_or(modified_us);
+        };
+        let (file, metadata) = pieces::open(path).map_err(failed)?;
+        // `/dev/stdin`, a named pipe, or `<(command)` in a shell: such a path means something else each time.
+        if !metadata.is_file() {
+            return Ok(Self::pipe(name, arrival_us, Box::new(file)));
+        }
+        let identity = path.canonicalize().map_err(failed)?.display().to_string();
+        let modified = metadata.modified().map_err(failed)?;
+        let modified =
+            Timestamp::try_from(modified).map_err(|error| failed(io::Error::other(error)))?;
         Ok(Self {
             name,
             identity,
-            arrival_us,
-            n_bytes: Some(n_bytes),
+            arrival_us: arrival_us.unwrap_or(modified.as_microsecond()),
+            n_bytes: Some(metadata.len()),
             reader: Box::new(file),
         })
+    }
+
+    /// A pipe has no path that would be the same again: it is known by its bytes alone.
+    fn pipe(name: String, arrival_us: Option<i64>, reader: Box<dyn Read + Send>) -> Self {
+        Self {
+            name,
+            identity: PIPE.to_owned(),
+            arrival_us: arrival_us.unwrap_or_else(|| Timestamp::now().as_microsecond()),
+            n_bytes: None,
+            reader,
+        }
     }
 }
 
@@ -132,8 +172,7 @@ async fn ingest(
     };
     let reader = pieces::inflated(reader)
         .map_err(|source| unreadable(PieceError::Read { offset: 0, source }, 0))?;
-    let limit_bytes = pipeline.settings().max_payload_inflated_bytes.len();
-    let mut pieces = Pieces::new(reader, PIECE_BYTES.min(limit_bytes), limit_bytes);
+    let mut pieces = Pieces::new(reader, PIECES);
     loop {
         let piece = pieces
             .next_piece()

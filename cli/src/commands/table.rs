@@ -70,12 +70,13 @@ async fn configure(settings: &Settings, printer: Printer) -> Result<(), CliError
             .iter()
             .map(|change| (change.property.clone(), change.after.clone()))
             .collect();
-        let done = open(settings)?.set_properties(&table, &properties).await;
-        let operation = format!("configure the table `{}`", settings.table.name);
-        done.map_err(|source| CliError::Lake {
-            operation,
+        let failed = |source: pipeline::LakeError| CliError::Lake {
+            operation: format!("configure the table `{}`", settings.table.name),
             source: source.into(),
-        })?;
+        };
+        let lake = Lake::embedded(&settings.warehouse).map_err(failed)?;
+        let done = lake.set_properties(&table, &properties).await;
+        done.map_err(failed)?;
     }
     let text = if changes.is_empty() {
         format!("`{}` has this shape already", settings.table.name)
@@ -133,7 +134,7 @@ pub(crate) async fn find(settings: &Settings) -> Result<Table, CliError> {
         .ok_or_else(missing)
 }
 
-/// The warehouse, if there is one: looking at it must not make it.
+/// The warehouse, if there is one, to be looked at: that must not make it, and works where nothing may be written.
 fn open(settings: &Settings) -> Result<Lake, CliError> {
     let warehouse = &settings.warehouse;
     if !warehouse.join("catalog.db").exists() {
@@ -142,7 +143,7 @@ fn open(settings: &Settings) -> Result<Lake, CliError> {
         });
     }
     let operation = format!("open the warehouse `{}`", warehouse.display());
-    Lake::embedded(warehouse).map_err(|source| CliError::Lake {
+    Lake::embedded_to_read(warehouse).map_err(|source| CliError::Lake {
         operation,
         source: source.into(),
     })

@@ -6,8 +6,9 @@ use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{ArrowError, Field, Fields, Schema, SchemaRef};
 
 use crate::cold::{self, TimeLookup};
+use crate::output::Names;
 use crate::plan::Plan;
-use crate::scan::{Scanner, Stop};
+use crate::scan::Stop;
 use crate::time::{self, Reading};
 use crate::trie::ROOT;
 use crate::walk::{Findings, TimeFound, TimeRule, Walk};
@@ -42,6 +43,7 @@ pub(crate) fn flatten(
         time_source: None,
         source: None,
         n_rescued: 0,
+        names: Names::default(),
     };
     let mut refused = Vec::new();
     for (event, found) in input.events.iter().enumerate().take(end).skip(first) {
@@ -91,6 +93,7 @@ struct Rows<'p, 'i> {
     /// The record of the last row.
     source: Option<u32>,
     n_rescued: u64,
+    names: Names,
 }
 
 impl Rows<'_, '_> {
@@ -105,7 +108,7 @@ impl Rows<'_, '_> {
             });
         }
         if simdutf8::basic::from_utf8(event.bytes).is_err() {
-            return Err(not_an_event(event.bytes));
+            return Err(Refusal::of_bytes(event.bytes));
         }
         let walked = if plan.time_may_be_hidden {
             Ok(TimeFound::Unclear)
@@ -117,7 +120,7 @@ impl Rows<'_, '_> {
             Ok(TimeFound::Read(rank, reading)) => Some((rank, reading)),
             Ok(TimeFound::Absent) => None,
             Ok(TimeFound::Unclear) | Err(Stop::RepeatedKey) => self.again(event)?,
-            Err(Stop::NotJson) => return Err(not_an_event(event.bytes)),
+            Err(Stop::NotJson) => return Err(Refusal::of_bytes(event.bytes)),
         };
         let record = self.input.records[event.record as usize];
         let time_us = self.check_time(time, &record)?;
@@ -131,11 +134,11 @@ impl Rows<'_, '_> {
     fn again(&mut self, event: &Event<'_>) -> Result<Option<(u8, Reading)>, Refusal> {
         self.walk.take_back();
         let plan = self.walk.plan;
-        let refuse = |_| not_an_event(event.bytes);
+        let refuse = |_| Refusal::of_bytes(event.bytes);
         // In this order: what is no object must not be searched.
         let first = event.bytes.iter().find(|byte| !byte.is_ascii_whitespace());
         if first != Some(&b'{') {
-            return Err(not_an_event(event.bytes));
+            return Err(Refusal::of_bytes(event.bytes));
         }
         let replaced = cold::replaced_members(event.bytes).map_err(refuse)?;
         let TimeLookup { chosen, present } =
@@ -152,14 +155,18 @@ impl Rows<'_, '_> {
             let names = present
                 .iter()
                 .map(|&rank| plan.time[usize::from(rank)].to_string());
-            return Err(Refusal::UnreadableTime(names.collect()));
+            return Err(Refusal::UnreadableTime(self.names.list(names.collect())));
         }
         self.guess = chosen.map_or(self.guess, |(rank, _)| rank);
         Ok(chosen)
     }
 
     /// The event time, if it is in range; the arrival always is.
-    fn check_time(&self, time: Option<(u8, Reading)>, record: &Record<'_>) -> Result<i64, Refusal> {
+    fn check_time(
+        &mut self,
+        time: Option<(u8, Reading)>,
+        record: &Record<'_>,
+    ) -> Result<i64, Refusal> {
         let plan = self.walk.plan;
         let Some((rank, Reading { time_us, .. })) = time else {
             return Ok(record.arrival_us);
@@ -170,18 +177,21 @@ impl Rows<'_, '_> {
         if (plan.earliest_us..=latest_us).contains(&time_us) {
             return Ok(time_us);
         }
-        let pointer = plan.time[usize::from(rank)].to_string();
+        let pointer = self.names.one(&plan.time[usize::from(rank)].to_string());
         Err(Refusal::TimeOutOfRange { pointer, time_us })
     }
 
-    fn check_required(&self) -> Result<(), Refusal> {
+    fn check_required(&mut self) -> Result<(), Refusal> {
         let plan = self.walk.plan;
         let missing = plan
             .required
             .iter()
             .find(|&&column| self.walk.columns[column].len() <= self.walk.n_rows);
         match missing {
-            Some(&column) => Err(Refusal::MissingRequired(plan.columns[column].name.clone())),
+            Some(&column) => {
+                let name = self.names.one(&plan.columns[column].name);
+                Err(Refusal::MissingRequired(name))
+            }
             None => Ok(()),
         }
     }
@@ -240,26 +250,7 @@ impl Rows<'_, '_> {
     fn whole_event(&self, bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
         let trimmed = bytes.trim_ascii();
         let hidden = cold::without_hidden(trimmed, &(0..trimmed.len()), ROOT, self.walk.trie());
-        let hidden = hidden.map_err(|_| not_an_event(bytes))?;
+        let hidden = hidden.map_err(|_| Refusal::of_bytes(bytes))?;
         Ok(hidden.unwrap_or_else(|| trimmed.to_vec()))
     }
-}
-
-/// Why bytes are no event: what they are instead, or else the words of `serde_json`, whose judgement counts.
-#[cold]
-fn not_an_event(bytes: &[u8]) -> Refusal {
-    let mut scanner = Scanner::new(bytes);
-    let is_json = std::str::from_utf8(bytes).is_ok() && scanner.skip(0).is_ok() && scanner.at_end();
-    if !is_json {
-        let error = serde_json::from_slice::<serde_json::Value>(bytes).err();
-        let message = error.map_or_else(|| "cannot be read".to_owned(), |error| error.to_string());
-        return Refusal::NotJson(message);
-    }
-    Refusal::NotAnObject(match bytes.trim_ascii_start().first() {
-        Some(b'n') => "null",
-        Some(b't' | b'f') => "a boolean",
-        Some(b'"') => "a string",
-        Some(b'[') => "an array",
-        _ => "a number",
-    })
 }

@@ -1,11 +1,13 @@
 //! What comes out: rows, the columns to add, and the events refused.
 
 use std::fmt;
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::DataType;
 
 use crate::Column;
+use crate::scan::Scanner;
 
 /// The rows of one batch, and what did not become rows.
 #[derive(Debug, Clone)]
@@ -64,7 +66,7 @@ pub struct Refused {
     pub reason: Refusal,
 }
 
-/// Why an event became no row.
+/// Why an event became no row. It holds no text of its own, since a batch may have millions: [`Refusal::explain`] makes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -75,29 +77,59 @@ pub enum Refusal {
         /// The limit.
         max_event_bytes: usize,
     },
-    /// Not JSON, or JSON that `serde_json` refuses; the text is its message with line and column.
-    NotJson(String),
+    /// Not JSON, or JSON that `serde_json` refuses.
+    NotJson,
     /// JSON, but not an object; names what it is.
     NotAnObject(&'static str),
     /// The event time is present and unreadable; names the pointers that were present.
-    UnreadableTime(Vec<String>),
+    UnreadableTime(Arc<[String]>),
     /// The event time lies outside the allowed range.
     TimeOutOfRange {
         /// Where the time was found.
-        pointer: String,
+        pointer: Arc<str>,
         /// The time, in microseconds since 1970-01-01T00:00:00Z.
         time_us: i64,
     },
     /// A column that the table requires got no value; names the column.
-    MissingRequired(String),
+    MissingRequired(Arc<str>),
 }
 
 impl Refusal {
+    /// Why bytes that are not one JSON object are no event: what they are instead, or else that they are not JSON.
+    #[cold]
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        let mut scanner = Scanner::new(bytes);
+        let is_json =
+            std::str::from_utf8(bytes).is_ok() && scanner.skip(0).is_ok() && scanner.at_end();
+        if !is_json {
+            return Self::NotJson;
+        }
+        Self::NotAnObject(match bytes.trim_ascii_start().first() {
+            Some(b'n') => "null",
+            Some(b't' | b'f') => "a boolean",
+            Some(b'"') => "a string",
+            Some(b'[') => "an array",
+            _ => "a number",
+        })
+    }
+
+    /// The reason in full, for a person: for what is not JSON the words of `serde_json`, whose judgement counts, with line
+    /// and column. `event` are the bytes that were refused.
+    pub fn explain(&self, event: &[u8]) -> String {
+        match self {
+            Self::NotJson => match serde_json::from_slice::<serde_json::Value>(event) {
+                Err(error) => format!("{self}: {error}"),
+                Ok(_) => format!("{self}: cannot be read"),
+            },
+            _ => self.to_string(),
+        }
+    }
+
     /// The kind of refusal in one word, for metrics: its variety is bounded.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::TooLong { .. } => "too_long",
-            Self::NotJson(_) => "not_json",
+            Self::NotJson => "not_json",
             Self::NotAnObject(_) => "not_an_object",
             Self::UnreadableTime(_) => "unreadable_time",
             Self::TimeOutOfRange { .. } => "time_out_of_range",
@@ -118,7 +150,7 @@ impl fmt::Display for Refusal {
                     "the event has {event_bytes} bytes, more than `max_event_bytes` = {max_event_bytes}"
                 )
             }
-            Self::NotJson(message) => write!(f, "not JSON: {message}"),
+            Self::NotJson => f.write_str("not JSON"),
             Self::NotAnObject(found) => write!(f, "the event is {found}, not an object"),
             Self::UnreadableTime(pointers) => {
                 write!(f, "no readable event time at `{}`", pointers.join("`, `"))
@@ -132,6 +164,33 @@ impl fmt::Display for Refusal {
             Self::MissingRequired(column) => {
                 write!(f, "no value for the required column `{column}`")
             }
+        }
+    }
+}
+
+/// The names in refusals, each held once however many refusals name it.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    one: Vec<Arc<str>>,
+    last_list: Option<Arc<[String]>>,
+}
+
+impl Names {
+    /// A name out of few: pointers of event times and required columns.
+    pub(crate) fn one(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.one.iter().find(|known| ***known == *name) {
+            return Arc::clone(known);
+        }
+        let name = Arc::from(name);
+        self.one.push(Arc::clone(&name));
+        name
+    }
+
+    /// Some names, which are mostly those of the last time.
+    pub(crate) fn list(&mut self, names: Vec<String>) -> Arc<[String]> {
+        match &self.last_list {
+            Some(last) if **last == *names => Arc::clone(last),
+            _ => Arc::clone(self.last_list.insert(names.into())),
         }
     }
 }

@@ -160,8 +160,8 @@ impl LakeError {
             Self::ReadLedger { source, .. } => source
                 .downcast_ref::<StorageError>()
                 .is_some_and(StorageError::retryable),
-            Self::OpenWarehouse { .. }
-            | Self::NoTable { .. }
+            Self::OpenWarehouse { source, .. } => crate::sqlite::retryable(source.as_ref()),
+            Self::NoTable { .. }
             | Self::TableExists { .. }
             | Self::UnsupportedTable { .. }
             | Self::Column { .. }

@@ -46,22 +46,35 @@ impl Lake {
 
     /// Opens the warehouse under another catalog name: the one that PyIceberg gave its catalog, for a `catalog.db` of its.
     pub fn embedded_as(warehouse: &Path, catalog_name: &str) -> Result<Self, LakeError> {
-        let cannot_open = |source| LakeError::OpenWarehouse {
-            path: warehouse.display().to_string(),
-            source,
-        };
-        std::fs::create_dir_all(warehouse).map_err(|error| cannot_open(error.into()))?;
+        std::fs::create_dir_all(warehouse).map_err(|error| cannot_open(warehouse, error.into()))?;
+        Self::embedded_with(warehouse, catalog_name, SqliteCatalog::open)
+    }
+
+    /// Opens a warehouse that is there to look at it. Makes nothing, and works where nothing may be written.
+    pub fn embedded_to_read(warehouse: &Path) -> Result<Self, LakeError> {
+        Self::embedded_with(
+            warehouse,
+            DEFAULT_CATALOG_NAME,
+            |path, name, root, storage| SqliteCatalog::open_to_read(path, name, root, &storage),
+        )
+    }
+
+    fn embedded_with(
+        warehouse: &Path,
+        catalog_name: &str,
+        open: impl Fn(&Path, &str, &str, Arc<dyn Storage>) -> Result<SqliteCatalog, rusqlite::Error>,
+    ) -> Result<Self, LakeError> {
         let directory = warehouse
             .canonicalize()
-            .map_err(|error| cannot_open(error.into()))?;
+            .map_err(|error| cannot_open(warehouse, error.into()))?;
         let location = directory
             .to_str()
             .map(|path| format!("file://{path}"))
-            .ok_or_else(|| cannot_open("its path is not UTF-8".into()))?;
+            .ok_or_else(|| cannot_open(warehouse, "its path is not UTF-8".into()))?;
         let storage: Arc<dyn Storage> = Arc::new(LocalStorage);
         let path = directory.join("catalog.db");
-        let catalog = SqliteCatalog::open(&path, catalog_name, &location, storage.clone())
-            .map_err(|error| cannot_open(error.into()))?;
+        let catalog = open(&path, catalog_name, &location, storage.clone())
+            .map_err(|error| cannot_open(warehouse, error.into()))?;
         Ok(Self::new(Arc::new(catalog), storage))
     }
 
@@ -254,6 +267,13 @@ impl Lake {
             }
             backoff.wait(None).await;
         }
+    }
+}
+
+fn cannot_open(warehouse: &Path, source: Box<dyn std::error::Error + Send + Sync>) -> LakeError {
+    LakeError::OpenWarehouse {
+        path: warehouse.display().to_string(),
+        source,
     }
 }
 

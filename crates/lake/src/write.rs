@@ -28,7 +28,11 @@ impl Lake {
     ) -> Result<Vec<DataFile>, LakeError> {
         let layout = FileLayout::new(table)?;
         let mut data_files = Vec::new();
-        for part in split(table, batches)? {
+        let n_rows = batches.iter().map(RecordBatch::num_rows).sum();
+        let (whole, rows) = (table.clone(), batches.to_vec());
+        // Where a panic ends as an error of this batch alone, and no other batch waits.
+        let parts = computed(table, n_rows, move || split(&whole, &rows)).await??;
+        for part in parts {
             let n_rows = part.n_rows();
             let path = part.key().path().to_owned();
             let (of, how) = (layout.clone(), options.clone());
@@ -71,7 +75,7 @@ impl Lake {
     }
 }
 
-/// Computes where it does not keep others waiting.
+/// Computes where it does not keep others waiting. A panic is an error.
 async fn computed<T: Send + 'static>(
     table: &Table,
     n_rows: usize,
@@ -99,5 +103,29 @@ fn data_directory(table: &Table) -> String {
     match table.properties().get("write.data.path") {
         Some(path) => path.trim_end_matches('/').to_owned(),
         None => format!("{}/data", table.location()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Disposition;
+    use crate::lake::Lake;
+    use crate::schema::TableDefinition;
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_that_names_the_table() {
+        let directory = tempfile::tempdir().unwrap();
+        let lake = Lake::embedded(directory.path()).unwrap();
+        let name = "t.events".parse().unwrap();
+        let made = lake.create_table(&name, &TableDefinition::default()).await;
+        let table = made.unwrap();
+        let error = computed(&table, 7, || assert_eq!(1, 2)).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cannot encode 7 rows of table `t.events` as Parquet"
+        );
+        assert_eq!(error.disposition(), Disposition::Fatal);
+        assert_eq!(computed(&table, 7, || 1).await.unwrap(), 1);
     }
 }

@@ -1,81 +1,138 @@
 //! The events of a payload as rows and refusals. A panic in one record never costs its neighbours.
+//!
+//! A refused event is not written down: what the flattener says of it and where its record has it are enough to tell it
+//! again, so that a payload of nothing but garbage takes few bytes for each piece.
 
 use std::{
-    ops::Range,
+    borrow::Cow,
+    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use flatten::{FlattenError, Flattened, Flattener, Input};
+use flatten::{FlattenError, Flattened, Flattener, Input, Refusal};
+use serde::de::IgnoredAny;
 
 use crate::{
-    Payload,
-    quarantine::{Label, QuarantinedEvent},
-    read::Content,
+    InflateError, Payload, RefusalNote,
+    frame::Flaw,
+    pipeline::Landing,
+    quarantine::Line,
+    read::{Content, EVENT_BYTES},
+    report::MAX_REFUSALS_TOLD,
     telemetry::error_chain,
 };
 
 /// One event or piece that became no row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refused {
+#[derive(Debug, Clone)]
+pub(crate) struct Refused<'a> {
     /// The record's position in the payload.
     pub(crate) record: usize,
     /// The event's number in it; none for a record that cannot be read.
     pub(crate) index: Option<i64>,
-    /// Where its bytes are in the inflated body; unused for a record that cannot be read.
-    pub(crate) range: Range<usize>,
-    pub(crate) kind: &'static str,
-    pub(crate) reason: String,
+    /// Where its bytes begin in the inflated body; 0 for a record that cannot be read.
+    pub(crate) offset: usize,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) reason: Reason<'a>,
 }
 
-/// Where an event is.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    record: usize,
-    index: usize,
+/// Why it became no row. Its text is made when it is told, not before.
+#[derive(Debug, Clone)]
+pub(crate) enum Reason<'a> {
+    /// It is no event, or none that the table takes.
+    Event(Cow<'a, Refusal>),
+    /// The rest of a body that cannot be told apart.
+    Rest(Flaw),
+    /// The record cannot be read.
+    Record(&'a InflateError),
+    /// The flattener failed on its record.
+    Internal,
 }
 
-/// Flattens the events of the records taken, and says which became no row, in order.
+impl Refused<'_> {
+    /// The kind of refusal in one word.
+    pub(crate) fn kind(&self) -> &'static str {
+        match &self.reason {
+            Reason::Event(refusal) => refusal.kind(),
+            Reason::Rest(_) => "not_json",
+            Reason::Record(error) => error.kind(),
+            Reason::Internal => "internal",
+        }
+    }
+
+    /// The reason for a person.
+    pub(crate) fn reason(&self) -> String {
+        match &self.reason {
+            Reason::Event(refusal) => refusal.explain(self.bytes),
+            Reason::Rest(flaw) => format!("not JSON: {flaw}"),
+            Reason::Record(error) => error.to_string(),
+            Reason::Internal => "this record made the flattener fail".to_owned(),
+        }
+    }
+
+    fn note(&self, payload: &Payload) -> RefusalNote {
+        RefusalNote {
+            source_id: payload.records[self.record].source_id.clone(),
+            source_index: self.index,
+            offset: self.offset,
+            kind: self.kind(),
+            reason: self.reason(),
+        }
+    }
+}
+
+/// What there is to count of the refused events.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals {
+    pub(crate) n: u64,
+    pub(crate) n_by_kind: BTreeMap<&'static str, u64>,
+    pub(crate) n_of_record: Vec<u64>,
+    /// The first of them.
+    pub(crate) notes: Vec<RefusalNote>,
+}
+
+/// Flattens the events of the records taken. Also returns the records that made the flattener fail, whose events are
+/// left out.
 ///
 /// `None` when flattening fails inside for the records together, though for each by itself it does not.
 pub(crate) fn flatten_events(
     flattener: &Flattener,
     payload: &Payload,
     contents: &[Content],
+    max_event_bytes: usize,
     now_us: i64,
-) -> Option<(Flattened, Vec<Refused>)> {
-    isolate(payload, contents, |places| {
-        let records: Vec<_> = payload
-            .records
-            .iter()
-            .map(|record| flatten::Record {
-                source_id: &record.source_id,
-                arrival_us: record.arrival_us,
-            })
-            .collect();
-        let events: Vec<_> = places
-            .iter()
-            .filter_map(|&place| event(contents, place))
-            .collect();
-        let input = Input {
+) -> Option<(Flattened, Vec<usize>)> {
+    let records: Vec<_> = payload
+        .records
+        .iter()
+        .map(|record| flatten::Record {
+            source_id: &record.source_id,
+            arrival_us: record.arrival_us,
+        })
+        .collect();
+    isolate(payload.records.len(), |taken| {
+        let mut events = Vec::new();
+        for &record in taken {
+            events.extend(events_of(contents, record, max_event_bytes));
+        }
+        flattener.flatten(&Input {
             records: &records,
             events: &events,
             ingested_at_us: now_us,
-        };
-        flattener.flatten(&input)
+        })
     })
 }
 
-/// Calls the flattener for all events; if that panics, record by record, and then for all records that did not.
+/// Calls the flattener for all records; if that fails, for each alone, and then for all that did not fail. Also returns
+/// those that did.
 fn isolate(
-    payload: &Payload,
-    contents: &[Content],
-    flatten: impl Fn(&[Place]) -> Result<Flattened, FlattenError>,
-) -> Option<(Flattened, Vec<Refused>)> {
-    let attempt = |places: &[Place]| match catch_unwind(AssertUnwindSafe(|| flatten(places))) {
+    n_records: usize,
+    flatten: impl Fn(&[usize]) -> Result<Flattened, FlattenError>,
+) -> Option<(Flattened, Vec<usize>)> {
+    let attempt = |records: &[usize]| match catch_unwind(AssertUnwindSafe(|| flatten(records))) {
         Ok(Ok(flattened)) => Some(flattened),
         Ok(Err(error)) => {
             tracing::error!(
-                n_events = places.len(),
+                n_records = records.len(),
                 error = error_chain(&error),
                 "not flattened"
             );
@@ -83,138 +140,167 @@ fn isolate(
         }
         Err(_) => None, // The panic hook has said where.
     };
-    let places_of = |record: usize| {
-        let n_events = match &contents[record] {
-            Content::Events { frames, .. } => frames.events.len(),
-            _ => 0,
-        };
-        (0..n_events).map(move |index| Place { record, index })
-    };
-    let mut places: Vec<Place> = (0..payload.records.len()).flat_map(places_of).collect();
-    let mut refused: Vec<Refused> = Vec::new();
-    let mut flattened = attempt(&places);
-    if flattened.is_none() {
-        let fails = |&record: &usize| attempt(&places_of(record).collect::<Vec<_>>()).is_none();
-        let failing: Vec<usize> = (0..payload.records.len()).filter(fails).collect();
-        if failing.is_empty() {
-            return None;
-        }
-        for place in failing.iter().flat_map(|&record| places_of(record)) {
-            let reason = "this record made the flattener fail".to_owned();
-            refused.push(refusal(contents, place, "internal", reason));
-        }
-        places.retain(|place| !failing.contains(&place.record));
-        flattened = attempt(&places);
+    let all: Vec<usize> = (0..n_records).collect();
+    if let Some(flattened) = attempt(&all) {
+        return Some((flattened, Vec::new()));
     }
-    let flattened = flattened?;
-    for event in &flattened.refused {
-        let reason = &event.reason;
-        refused.push(refusal(
-            contents,
-            places[event.event],
-            reason.kind(),
-            reason.to_string(),
-        ));
-    }
-    refused.extend(unreadable(contents));
-    // The broken rest of an array has the number behind its last event, so this is the order of the bytes.
-    refused.sort_by_key(|refused| (refused.record, refused.index));
-    Some((flattened, refused))
-}
-
-/// What could not even be framed.
-fn unreadable(contents: &[Content]) -> impl Iterator<Item = Refused> {
-    contents
+    let (sound, failing): (Vec<usize>, Vec<usize>) = all
         .iter()
-        .enumerate()
-        .filter_map(|(record, content)| match content {
-            Content::Events { body, frames } => frames.broken.as_ref().map(|broken| Refused {
-                record,
-                index: i64::try_from(frames.events.len()).ok(),
-                range: broken.offset..body.len(),
-                kind: "not_json",
-                reason: format!("not JSON: {}", broken.reason),
-            }),
-            Content::Unreadable(error) => Some(Refused {
-                record,
-                index: None,
-                range: 0..0,
-                kind: error.kind(),
-                reason: error.to_string(),
-            }),
-            Content::Again => None,
-        })
+        .partition(|&&record| attempt(&[record]).is_some());
+    if failing.is_empty() {
+        return None;
+    }
+    Some((attempt(&sound)?, failing))
 }
 
-fn event(contents: &[Content], place: Place) -> Option<flatten::Event<'_>> {
-    let Content::Events { body, frames } = &contents[place.record] else {
-        return None;
+/// The events of a record that are worth flattening.
+fn events_of(
+    contents: &[Content],
+    record: usize,
+    max_event_bytes: usize,
+) -> impl Iterator<Item = flatten::Event<'_>> {
+    let framed = match &contents[record] {
+        Content::Events { body, frames } => Some((body, frames)),
+        _ => None,
     };
-    Some(flatten::Event {
-        bytes: &body[frames.events[place.index].clone()],
-        record: u32::try_from(place.record).ok()?,
-        index: i64::try_from(place.index).ok()?,
+    let number = u32::try_from(record).unwrap_or(u32::MAX); // A payload has far fewer.
+    framed.into_iter().flat_map(move |(body, frames)| {
+        let events = (0_i64..).zip(frames.events().map(|range| &body[range]));
+        events
+            .filter(move |(_, bytes)| !is_hopeless(bytes, max_event_bytes))
+            .map(move |(index, bytes)| flatten::Event {
+                bytes,
+                record: number,
+                index,
+            })
     })
 }
 
-fn refusal(contents: &[Content], place: Place, kind: &'static str, reason: String) -> Refused {
-    let range = match &contents[place.record] {
-        Content::Events { frames, .. } => frames.events[place.index].clone(),
-        _ => 0..0,
-    };
-    let index = i64::try_from(place.index).ok();
-    Refused {
-        record: place.record,
-        index,
-        range,
-        kind,
-        reason,
+/// Whether bytes that were framed are plainly no object: by their first and last one, and short ones by what is between.
+///
+/// Millions of those fit into a payload, and the flattener would take much more memory for each than they have bytes.
+fn is_hopeless(bytes: &[u8], max_event_bytes: usize) -> bool {
+    if bytes.len() > max_event_bytes {
+        return false; // Refused for its length, whatever it is.
+    }
+    let is_enclosed = bytes.first() == Some(&b'{') && bytes.last() == Some(&b'}');
+    !is_enclosed
+        || bytes.len() < EVENT_BYTES && serde_json::from_slice::<IgnoredAny>(bytes).is_err()
+}
+
+impl Landing {
+    /// Tells each refused event in the order of records and bytes, until one cannot be taken.
+    pub(crate) fn each_refused<'a, E>(
+        &'a self,
+        mut tell: impl FnMut(Refused<'a>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut by_flattener = self.flattened.refused.iter().peekable();
+        let mut position = 0; // Among the events that the flattener was given.
+        for (record, content) in self.contents.iter().enumerate() {
+            let (body, frames) = match content {
+                Content::Again => continue,
+                Content::Unreadable(error) => {
+                    tell(Refused {
+                        record,
+                        index: None,
+                        offset: 0,
+                        bytes: &self.payload.records[record].body,
+                        reason: Reason::Record(error),
+                    })?;
+                    continue;
+                }
+                Content::Events { body, frames } => (body, frames),
+            };
+            let is_failing = self.failing.binary_search(&record).is_ok();
+            for (index, range) in (0_i64..).zip(frames.events()) {
+                let offset = range.start;
+                let bytes = &body[range];
+                let reason = if is_hopeless(bytes, self.max_event_bytes) {
+                    Reason::Event(Cow::Owned(Refusal::of_bytes(bytes)))
+                } else if is_failing {
+                    Reason::Internal
+                } else {
+                    let refused = by_flattener.next_if(|refused| refused.event == position);
+                    position += 1;
+                    match refused {
+                        Some(refused) => Reason::Event(Cow::Borrowed(&refused.reason)),
+                        None => continue,
+                    }
+                };
+                tell(Refused {
+                    record,
+                    index: Some(index),
+                    offset,
+                    bytes,
+                    reason,
+                })?;
+            }
+            if let Some(broken) = frames.broken {
+                tell(Refused {
+                    record,
+                    index: i64::try_from(frames.n_events()).ok(),
+                    offset: broken.offset,
+                    bytes: &body[broken.offset..],
+                    reason: Reason::Rest(broken.flaw),
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts the refused events.
+    pub(crate) fn count_refused(&self) -> Refusals {
+        let mut refusals = Refusals {
+            n_of_record: vec![0; self.contents.len()],
+            ..Refusals::default()
+        };
+        let counted: Result<(), std::convert::Infallible> = self.each_refused(|refused| {
+            refusals.n += 1;
+            *refusals.n_by_kind.entry(refused.kind()).or_default() += 1;
+            refusals.n_of_record[refused.record] += 1;
+            if refusals.notes.len() < MAX_REFUSALS_TOLD {
+                refusals.notes.push(refused.note(&self.payload));
+            }
+            Ok(())
+        });
+        let Ok(()) = counted;
+        refusals
+    }
+
+    /// A refused event as the quarantine keeps it. `types` are the pointers to an event's type.
+    pub(crate) fn line<'a>(&'a self, refused: &Refused<'a>, types: &[String]) -> Line<'a> {
+        let record = &self.payload.records[refused.record];
+        Line::new(
+            &record.source_id,
+            record.arrival_us,
+            refused,
+            type_of(refused, types),
+        )
     }
 }
 
-/// A refused event as the quarantine keeps it. `types` are the pointers to an event's type.
-pub(crate) fn quarantined(
-    payload: &Payload,
-    contents: &[Content],
-    refused: &Refused,
-    types: &[String],
-) -> QuarantinedEvent {
-    let record = &payload.records[refused.record];
-    let bytes: &[u8] = match &contents[refused.record] {
-        Content::Events { body, .. } => &body[refused.range.clone()],
-        _ => &record.body,
-    };
-    let label = Label {
-        source_id: &record.source_id,
-        source_index: refused.index,
-        offset: refused.range.start,
-        kind: refused.kind,
-        reason: &refused.reason,
-        event_type: type_of(bytes, refused.kind, types),
-        arrival_us: record.arrival_us,
-    };
-    QuarantinedEvent::new(label, bytes)
-}
-
 /// What the event calls itself. Only events that were refused for what they say can be asked.
-fn type_of(bytes: &[u8], kind: &str, types: &[String]) -> Option<String> {
+fn type_of(refused: &Refused<'_>, types: &[String]) -> Option<String> {
     if !matches!(
-        kind,
+        refused.kind(),
         "unreadable_time" | "time_out_of_range" | "missing_required"
     ) {
         return None;
     }
-    let event: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+    let event: serde_json::Value = serde_json::from_slice(refused.bytes).ok()?;
     let mut found = types.iter().filter_map(|pointer| event.pointer(pointer));
     found.find_map(|value| value.as_str().map(str::to_owned))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use bytes::Bytes;
+    use proptest::prelude::*;
 
     use super::*;
-    use crate::{Record, SourceBatch, read::read};
+    use crate::{Record, SourceBatch, quarantine, read::read};
 
     fn payload(bodies: &[&'static [u8]]) -> Payload {
         let record = |body: &&'static [u8]| Record {
@@ -241,48 +327,109 @@ mod tests {
         }
     }
 
+    fn landing(bodies: &[&'static [u8]], flattened: Flattened, failing: Vec<usize>) -> Landing {
+        let payload = payload(bodies);
+        let contents = Arc::new(read(&payload, 10_000));
+        Landing::new(Arc::new(payload), contents, flattened, failing, 1_000)
+    }
+
+    /// Record, number and kind of each refused event, as told.
+    fn told(landing: &Landing) -> Vec<(usize, Option<i64>, &'static str)> {
+        let mut told = Vec::new();
+        let all: Result<(), ()> = landing.each_refused(|refused| {
+            told.push((refused.record, refused.index, refused.kind()));
+            Ok(())
+        });
+        all.unwrap();
+        told
+    }
+
     #[test]
-    fn a_record_that_makes_the_flattener_panic_is_refused_alone() {
-        let payload = payload(&[b"{}", b"{\"a\":1}\n{\"b\":2}", b"{}"]);
-        let contents = read(&payload, 1_000);
-        let flatten = |places: &[Place]| {
-            assert!(places.iter().all(|place| place.record != 1), "boom");
-            assert!(places.len() <= 2);
+    fn a_record_that_makes_the_flattener_panic_is_left_out_alone() {
+        let flatten = |records: &[usize]| {
+            assert!(!records.contains(&1), "boom");
             Ok(nothing())
         };
-        let (_, refused) = isolate(&payload, &contents, flatten).unwrap();
-        let found: Vec<_> = refused
-            .iter()
-            .map(|refused| (refused.record, refused.index, refused.kind))
-            .collect();
-        assert_eq!(found, [(1, Some(0), "internal"), (1, Some(1), "internal")]);
+        let (flattened, failing) = isolate(3, flatten).unwrap();
+        assert_eq!(failing, [1]);
+        let landing = landing(
+            &[b"{}", b"{\"a\":1}\n{\"b\":2}\n7", b"{}"],
+            flattened,
+            failing,
+        );
+        assert_eq!(
+            told(&landing),
+            [
+                (1, Some(0), "internal"),
+                (1, Some(1), "internal"),
+                (1, Some(2), "not_an_object"),
+            ]
+        );
+        assert_eq!(landing.refusals.n_of_record, [0, 3, 0]);
     }
 
     #[test]
     fn a_panic_that_no_record_causes_alone_is_reported() {
-        let payload = payload(&[b"{}", b"{}"]);
-        let contents = read(&payload, 1_000);
-        let flatten = |places: &[Place]| {
-            assert!(places.len() < 2, "boom");
+        let flatten = |records: &[usize]| {
+            assert!(records.len() < 2, "boom");
             Ok(nothing())
         };
-        assert!(isolate(&payload, &contents, flatten).is_none());
+        assert!(isolate(2, flatten).is_none());
+    }
+
+    #[test]
+    fn refusals_of_the_flattener_are_told_between_those_that_it_never_saw() {
+        let refused = |event| flatten::Refused {
+            event,
+            reason: Refusal::NotJson,
+        };
+        let flattened = Flattened {
+            refused: vec![refused(1), refused(2)],
+            ..nothing()
+        };
+        let bodies: [&[u8]; 2] = [b"1\n{\"a\":1}\n{x\n{\"b\":1}", b"[{\"c\":1},{}"];
+        assert_eq!(
+            told(&landing(&bodies, flattened, Vec::new())),
+            [
+                (0, Some(0), "not_an_object"),
+                (0, Some(2), "not_json"),
+                (0, Some(3), "not_json"),
+                (1, Some(0), "not_json"),
+                (1, Some(2), "not_json"),
+            ]
+        );
     }
 
     #[test]
     fn unreadable_records_and_broken_rests_are_refused_with_their_bytes() {
-        let payload = payload(&[b"[{},{\"a\":\"", b"\x1f\x8b\xff", b"{}"]);
-        let contents = read(&payload, 1_000);
-        let (_, refused) = isolate(&payload, &contents, |_| Ok(nothing())).unwrap();
-        let bytes: Vec<_> = refused
-            .iter()
-            .map(|refused| quarantined(&payload, &contents, refused, &[]).payload())
-            .collect();
+        let bodies: [&[u8]; 3] = [b"[{},{\"a\":\"", b"\x1f\x8b\xff", b"{}"];
+        let landing = landing(&bodies, nothing(), Vec::new());
+        let object = quarantine::encode(&landing, &[]).unwrap();
+        let kept = quarantine::read(&object).unwrap();
+        let bytes: Vec<_> = kept.iter().map(crate::QuarantinedEvent::payload).collect();
         assert_eq!(bytes, [b"{\"a\":\"".to_vec(), b"\x1f\x8b\xff".to_vec()]);
-        assert_eq!((refused[0].index, refused[0].kind), (Some(1), "not_json"));
         assert_eq!(
-            (refused[1].index, refused[1].kind),
+            (kept[0].source_index, kept[0].kind.as_str()),
+            (Some(1), "not_json")
+        );
+        assert_eq!(kept[0].reason, "not JSON: the element has no end");
+        assert_eq!(
+            (kept[1].source_index, kept[1].kind.as_str()),
             (None, "not_compressed")
         );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_hopeless_is_no_object(bytes in "[{}\\[\\]\",:a0 \\\\-]{1,12}|\\{\"a\":[0-9a-f.\"{}-]{0,5}\\}") {
+            let value = serde_json::from_str::<serde_json::Value>(&bytes);
+            if is_hopeless(bytes.as_bytes(), 1_000) {
+                prop_assert!(!value.is_ok_and(|value| value.is_object()));
+                let reason = Refusal::of_bytes(bytes.as_bytes());
+                let is_json = serde_json::from_str::<serde_json::Value>(&bytes).is_ok();
+                prop_assert_eq!(reason == Refusal::NotJson, !is_json);
+            }
+            prop_assert!(!is_hopeless(bytes.as_bytes(), bytes.len() - 1));
+        }
     }
 }

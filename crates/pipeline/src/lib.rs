@@ -27,11 +27,12 @@ pub use flatten::{Shape, ShapeError};
 pub use lake::{Lake, LakeError, Table, TableDefinition, TableName};
 
 pub use error::{Disposition, PipelineError};
-pub use frame::{Broken, Frames, frame};
+pub use frame::{Broken, Flaw, Frames, MAX_BODY_BYTES, frame};
 pub use inflate::{InflateError, inflate};
 pub use open_table::table_definition;
 pub use pipeline::{Invocation, Pipeline};
 pub use quarantine::QuarantinedEvent;
+pub use read::EVENT_BYTES;
 pub use report::{ElapsedMs, Outcome, RecordOutcome, RefusalNote, Report};
 pub use settings::{Settings, SettingsError};
 pub use source::{Identity, Payload, Record, SourceBatch};

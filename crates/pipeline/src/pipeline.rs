@@ -12,7 +12,7 @@ use lake::{BatchId, Lake, SchemaChange, TableName, Token};
 use crate::{
     Payload, PipelineError, Report, Settings,
     cpu::Cpu,
-    events::{Refused, flatten_events},
+    events::{Refusals, flatten_events},
     open_table::{OpenTable, new_columns},
     read::{Content, read},
     tally::{inflated_bytes, n_events},
@@ -61,10 +61,33 @@ pub(crate) struct Landing {
     pub(crate) payload: Arc<Payload>,
     pub(crate) contents: Arc<Vec<Content>>,
     pub(crate) flattened: Flattened,
-    pub(crate) refused: Vec<Refused>,
+    /// The records that made the flattener fail, rising.
+    pub(crate) failing: Vec<usize>,
+    /// The longest event that the flattener takes.
+    pub(crate) max_event_bytes: usize,
+    pub(crate) refusals: Refusals,
 }
 
 impl Landing {
+    pub(crate) fn new(
+        payload: Arc<Payload>,
+        contents: Arc<Vec<Content>>,
+        flattened: Flattened,
+        failing: Vec<usize>,
+        max_event_bytes: usize,
+    ) -> Self {
+        let mut landing = Self {
+            payload,
+            contents,
+            flattened,
+            failing,
+            max_event_bytes,
+            refusals: Refusals::default(),
+        };
+        landing.refusals = landing.count_refused();
+        landing
+    }
+
     /// Whether refused events are kept: always, but when nothing landed and the sender is told.
     pub(crate) fn is_kept(&self) -> bool {
         self.flattened.n_rows() > 0 || !self.payload.source.is_answered
@@ -168,20 +191,19 @@ impl Pipeline {
         let mut open = self.current(invocation).await?;
         for round in 0..MAX_ROUNDS {
             let clock = Instant::now();
-            let landing = self
-                .flatten(&open, &payload, &contents, invocation.now_us)
-                .await?;
-            report.elapsed_ms.flatten += ms_since(clock);
-
             let attempt = invocation.seed.wrapping_add(u64::from(round));
             let batch = BatchId {
-                token: token_of(&open, &landing),
+                token: token_of(&open, &payload, &contents),
                 attempt,
             };
-            // A delivery that comes again leaves nothing behind. The commit looks once more, and its answer counts.
-            let clock = Instant::now();
-            let is_known = self.is_known(&payload, &batch, invocation).await?;
-            report.elapsed_ms.commit += ms_since(clock);
+            // A delivery that comes again leaves nothing behind; that is looked up while the events are flattened. The
+            // commit looks once more, and its answer counts.
+            let (landing, is_known) = tokio::join!(
+                self.flatten(&open, &payload, &contents, invocation.now_us),
+                self.is_known(&payload, &batch, invocation),
+            );
+            let (landing, is_known) = (landing?, is_known?);
+            report.elapsed_ms.flatten += ms_since(clock);
             if is_known {
                 report.is_repeat = true;
                 report.set_events(&landing);
@@ -253,13 +275,17 @@ impl Pipeline {
             let (open, payload) = (Arc::clone(open), Arc::clone(payload));
             let contents = Arc::clone(contents);
             move || {
-                let landed = flatten_events(&open.flattener, &payload, &contents, now_us);
-                landed.map(|(flattened, refused)| Landing {
-                    payload,
-                    contents,
-                    flattened,
-                    refused,
-                })
+                let max_event_bytes = open.shape.max_event_bytes;
+                let landed = flatten_events(
+                    &open.flattener,
+                    &payload,
+                    &contents,
+                    max_event_bytes,
+                    now_us,
+                );
+                let (flattened, failing) = landed?;
+                let landing = Landing::new(payload, contents, flattened, failing, max_event_bytes);
+                Some(landing)
             }
         };
         let landing = self.cpu.run(work).await.flatten();
@@ -324,12 +350,12 @@ impl Pipeline {
 }
 
 /// What names the records taken, whenever they are delivered.
-fn token_of(open: &OpenTable, landing: &Landing) -> Token {
-    let source = &landing.payload.source;
-    let all = landing.payload.records.iter().zip(landing.contents.iter());
+fn token_of(open: &OpenTable, payload: &Payload, contents: &[Content]) -> Token {
+    let all = payload.records.iter().zip(contents);
     let taken = all
         .filter(|(_, content)| content.is_taken())
         .map(|(record, _)| record);
+    let source = &payload.source;
     Token::new(open.table.uuid(), source.kind, &source.identity_of(taken))
 }
 

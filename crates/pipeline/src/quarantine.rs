@@ -1,16 +1,21 @@
 //! Where events go that cannot become rows: zstd NDJSON, one line per event, with its bytes and the reason.
 
-use std::io::{BufRead as _, BufReader};
+use std::{
+    borrow::Cow,
+    io::{BufRead as _, BufReader, BufWriter},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::{events::Refused, pipeline::Landing};
+
 /// How hard the quarantine is compressed; it is small and rarely written.
 const ZSTD_LEVEL: i32 = 3;
 
 /// One refused event, or a record or piece of one that cannot be told apart into events.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct QuarantinedEvent {
     /// The record that it came in.
     pub source_id: String,
@@ -23,14 +28,14 @@ pub struct QuarantinedEvent {
     /// The reason for a person.
     pub reason: String,
     /// What the event calls itself, when it could be read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub event_type: Option<String>,
     /// When its record arrived, RFC 3339.
     pub received_at: String,
     /// Its original bytes, or their base64.
     payload: String,
     /// Whether `payload` is base64, because the bytes are not UTF-8.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default)]
     is_base64: bool,
 }
 
@@ -56,35 +61,46 @@ pub enum QuarantineError {
     },
 }
 
-/// What names an event in the quarantine, without its bytes.
-#[derive(Debug, Clone)]
-pub(crate) struct Label<'a> {
-    pub(crate) source_id: &'a str,
-    pub(crate) source_index: Option<i64>,
-    pub(crate) offset: usize,
-    pub(crate) kind: &'a str,
-    pub(crate) reason: &'a str,
-    pub(crate) event_type: Option<String>,
-    pub(crate) arrival_us: i64,
+/// A [`QuarantinedEvent`] as it is written: it borrows what it can, since there may be millions in one object.
+#[derive(Debug, Serialize)]
+pub(crate) struct Line<'a> {
+    source_id: &'a str,
+    source_index: Option<i64>,
+    offset: usize,
+    kind: &'static str,
+    reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_type: Option<String>,
+    received_at: String,
+    payload: Cow<'a, str>,
+    #[serde(skip_serializing_if = "is_false")]
+    is_base64: bool,
+}
+
+impl<'a> Line<'a> {
+    /// An event with its bytes as they came.
+    pub(crate) fn new(
+        source_id: &'a str,
+        arrival_us: i64,
+        refused: &Refused<'a>,
+        event_type: Option<String>,
+    ) -> Self {
+        let text = std::str::from_utf8(refused.bytes);
+        Self {
+            source_id,
+            source_index: refused.index,
+            offset: refused.offset,
+            kind: refused.kind(),
+            reason: refused.reason(),
+            event_type,
+            received_at: rfc3339(arrival_us),
+            is_base64: text.is_err(),
+            payload: text.map_or_else(|_| STANDARD.encode(refused.bytes).into(), Cow::Borrowed),
+        }
+    }
 }
 
 impl QuarantinedEvent {
-    /// An event with its bytes as they came.
-    pub(crate) fn new(label: Label<'_>, bytes: &[u8]) -> Self {
-        let text = std::str::from_utf8(bytes);
-        Self {
-            source_id: label.source_id.to_owned(),
-            source_index: label.source_index,
-            offset: label.offset,
-            kind: label.kind.to_owned(),
-            reason: label.reason.to_owned(),
-            event_type: label.event_type,
-            received_at: rfc3339(label.arrival_us),
-            payload: text.map_or_else(|_| STANDARD.encode(bytes), str::to_owned),
-            is_base64: text.is_err(),
-        }
-    }
-
     /// The original bytes.
     pub fn payload(&self) -> Vec<u8> {
         let plain = || self.payload.clone().into_bytes();
@@ -96,14 +112,21 @@ impl QuarantinedEvent {
     }
 }
 
-/// The bytes of a quarantine object: the same events give the same bytes.
-pub(crate) fn encode(events: &[QuarantinedEvent]) -> Result<Vec<u8>, std::io::Error> {
-    let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
-    for event in events {
-        serde_json::to_writer(&mut encoder, event)?;
-        std::io::Write::write_all(&mut encoder, b"\n")?;
-    }
+/// The bytes of a quarantine object with all refused events: the same events give the same bytes. `types` are the pointers
+/// to an event's type.
+pub(crate) fn encode(landing: &Landing, types: &[String]) -> Result<Vec<u8>, std::io::Error> {
+    let encoder = zstd::stream::write::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
+    let mut lines = BufWriter::new(encoder);
+    landing.each_refused(|refused| write(&mut lines, &landing.line(&refused, types)))?;
+    let encoder = lines
+        .into_inner()
+        .map_err(std::io::IntoInnerError::into_error)?;
     encoder.finish()
+}
+
+fn write(to: &mut impl std::io::Write, line: &Line<'_>) -> Result<(), std::io::Error> {
+    serde_json::to_writer(&mut *to, line)?;
+    to.write_all(b"\n")
 }
 
 /// The place of a quarantine object below the warehouse.
@@ -163,34 +186,43 @@ fn is_false(value: &bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::events::Reason;
+    use crate::frame::Flaw;
 
-    fn event(bytes: &[u8]) -> QuarantinedEvent {
-        let label = Label {
-            source_id: "message-1",
-            source_index: Some(3),
-            offset: 17,
-            kind: "not_json",
-            reason: "not JSON: expected value at line 1 column 1",
-            event_type: None,
-            arrival_us: 1_760_000_000_000_000,
-        };
-        QuarantinedEvent::new(label, bytes)
+    fn object(events: &[&[u8]]) -> Vec<u8> {
+        let mut lines = Vec::new();
+        for bytes in events {
+            let refused = Refused {
+                record: 0,
+                index: Some(3),
+                offset: 17,
+                bytes,
+                reason: Reason::Rest(Flaw::MissingComma),
+            };
+            let line = Line::new("message-1", 1_760_000_000_000_000, &refused, None);
+            write(&mut lines, &line).unwrap();
+        }
+        zstd::bulk::compress(&lines, ZSTD_LEVEL).unwrap()
     }
 
     #[test]
     fn what_is_written_is_read_back_with_its_bytes() {
-        let events = [event(b"{oops"), event(&[0xff, 0, b'\n']), event(b"")];
-        let object = encode(&events).unwrap();
-        let found = read(&object).unwrap();
-        assert_eq!(found, events);
-        assert_eq!(found[0].payload(), b"{oops");
-        assert_eq!(found[1].payload(), [0xff, 0, b'\n']);
-        assert_eq!(found[0].received_at, "2025-10-09T08:53:20Z");
+        let events: [&[u8]; 3] = [b"{oops", &[0xff, 0, b'\n'], b""];
+        let found = read(&object(&events)).unwrap();
+        assert_eq!(found.len(), 3);
+        for (event, bytes) in found.iter().zip(events) {
+            assert_eq!(event.payload(), bytes);
+            assert_eq!(event.source_id, "message-1");
+            assert_eq!((event.source_index, event.offset), (Some(3), 17));
+            assert_eq!(event.kind, "not_json");
+            assert_eq!(event.reason, "not JSON: no comma behind the element");
+            assert_eq!(event.received_at, "2025-10-09T08:53:20Z");
+        }
     }
 
     #[test]
     fn an_object_that_is_cut_short_is_an_error() {
-        let mut object = encode(&[event(b"{oops")]).unwrap();
+        let mut object = object(&[b"{oops"]);
         object.truncate(object.len() - 4);
         assert!(matches!(read(&object), Err(QuarantineError::Read { .. })));
     }
@@ -198,7 +230,7 @@ mod tests {
     #[test]
     fn the_same_events_have_one_place_and_others_another() {
         let place = |bytes: &[u8]| {
-            let object = encode(&[event(bytes)]).unwrap();
+            let object = object(&[bytes]);
             path("quarantine", "a.b", "00ff", 1_760_000_000_000_000, &object)
         };
         assert_eq!(place(b"x"), place(b"x"));

@@ -3,10 +3,14 @@
 use bytes::Bytes;
 
 use crate::{
-    Payload,
-    frame::{Frames, frame},
+    Payload, Record,
+    frame::{Broken, Flaw, Frames, frame},
     inflate::{InflateError, inflate},
 };
+
+/// What an event counts for at least, in bytes: about what it takes in memory beside its own bytes (its place in the body,
+/// what the flattener is given, and either the refusal or the system columns of a row).
+pub const EVENT_BYTES: usize = 64;
 
 /// What one record turned out to be.
 #[derive(Debug, Clone)]
@@ -31,7 +35,8 @@ impl Content {
     }
 }
 
-/// Reads all records of a payload, whose inflated bodies together have at most `cap_bytes`.
+/// Reads all records of a payload, which together may take `cap_bytes`: their inflated bodies, but at least [`EVENT_BYTES`]
+/// for each event.
 ///
 /// A record beyond the cap by itself is unreadable; one that only has no room beside the others comes again, and in an
 /// ordered payload all after it do too.
@@ -44,22 +49,21 @@ pub(crate) fn read(payload: &Payload, cap_bytes: usize) -> Vec<Content> {
             contents.push(Content::Again);
             continue;
         }
-        let mut inflated = inflate(&record.body, record.is_base64, left_bytes);
-        let is_out_of_room = matches!(inflated, Err(InflateError::TooLarge { .. }));
+        let mut opened = open(record, left_bytes);
+        let is_out_of_room = matches!(opened, Err(InflateError::TooLarge { .. }));
         if is_out_of_room && left_bytes < cap_bytes {
-            match inflate(&record.body, record.is_base64, cap_bytes) {
+            match open(record, cap_bytes) {
                 Ok(_) => {
                     is_stopped = payload.source.is_ordered;
                     contents.push(Content::Again);
                     continue;
                 }
-                Err(error) => inflated = Err(error),
+                Err(error) => opened = Err(error),
             }
         }
-        contents.push(match inflated {
-            Ok(body) => {
-                left_bytes -= body.len();
-                let frames = frame(&body);
+        contents.push(match opened {
+            Ok((body, frames)) => {
+                left_bytes -= charge(body.len(), frames.n_events());
                 Content::Events { body, frames }
             }
             Err(error) => Content::Unreadable(error),
@@ -68,67 +72,91 @@ pub(crate) fn read(payload: &Payload, cap_bytes: usize) -> Vec<Content> {
     contents
 }
 
+/// Inflates and frames one record, if it has room.
+fn open(record: &Record, room_bytes: usize) -> Result<(Bytes, Frames), InflateError> {
+    let body = inflate(&record.body, record.is_base64, room_bytes)?;
+    let frames = frame(&body, room_bytes / EVENT_BYTES);
+    match frames.broken {
+        Some(Broken {
+            flaw: Flaw::TooMany,
+            ..
+        }) => Err(InflateError::TooLarge {
+            cap_bytes: room_bytes,
+        }),
+        _ => Ok((body, frames)),
+    }
+}
+
+/// What a body counts for.
+fn charge(body_bytes: usize, n_events: usize) -> usize {
+    body_bytes.max(n_events * EVENT_BYTES)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Record, SourceBatch};
+    use crate::SourceBatch;
 
-    #[track_caller]
-    fn check(source: SourceBatch, bodies: &[&'static str], expected: &str) {
-        let record = |body: &&'static str| Record {
-            delivery_id: (*body).to_owned(),
-            source_id: (*body).to_owned(),
+    const CAP_BYTES: usize = 200;
+
+    fn payload(source: SourceBatch, bodies: Vec<String>) -> Payload {
+        let record = |body: String| Record {
+            delivery_id: body.clone(),
+            source_id: body.clone(),
             arrival_us: 0,
-            body: Bytes::from_static(body.as_bytes()),
+            body: Bytes::from(body),
             is_base64: false,
         };
-        let payload = Payload {
-            records: bodies.iter().map(record).collect(),
+        Payload {
+            records: bodies.into_iter().map(record).collect(),
             source,
-        };
+        }
+    }
+
+    /// Reads bodies of one event each, which have this many bytes.
+    #[track_caller]
+    fn check(source: SourceBatch, n_bytes: &[usize], expected: &str) {
+        let body = |&n_bytes: &usize| format!("{{\"a\":\"{}\"}}", "x".repeat(n_bytes - 8));
+        let payload = payload(source, n_bytes.iter().map(body).collect());
+        assert_eq!(words(&read(&payload, CAP_BYTES)), expected);
+    }
+
+    fn words(contents: &[Content]) -> String {
         let word = |content: &Content| match content {
             Content::Events { .. } => 'e',
             Content::Unreadable(_) => 'u',
             Content::Again => 'a',
         };
-        let found: String = read(&payload, 10).iter().map(word).collect();
-        assert_eq!(found, expected);
+        contents.iter().map(word).collect()
     }
 
     #[test]
     fn what_has_no_room_beside_others_comes_again() {
-        check(
-            SourceBatch::messages("sqs"),
-            &["{\"a\":1}", "{\"b\":2}", "{}"],
-            "eae",
-        );
+        check(SourceBatch::messages("sqs"), &[120, 100, 70], "eae");
     }
 
     #[test]
     fn what_has_no_room_by_itself_is_unreadable_wherever_it_stands() {
-        check(
-            SourceBatch::messages("sqs"),
-            &["{\"aaaaaaa\":1}", "{}"],
-            "ue",
-        );
-        check(
-            SourceBatch::messages("sqs"),
-            &["{}", "{\"aaaaaaa\":1}"],
-            "eu",
-        );
-        check(
-            SourceBatch::shard("kinesis", "s"),
-            &["{}", "{\"aaaaaaa\":1}", "{}"],
-            "eue",
-        );
+        check(SourceBatch::messages("sqs"), &[201, 10], "ue");
+        check(SourceBatch::messages("sqs"), &[10, 201], "eu");
+        check(SourceBatch::shard("kinesis", "s"), &[10, 201, 10], "eue");
     }
 
     #[test]
     fn an_ordered_payload_stops_at_the_first_record_that_comes_again() {
-        check(
-            SourceBatch::shard("kinesis", "s"),
-            &["{\"a\":1}", "{\"b\":2}", "{}"],
-            "eaa",
-        );
+        check(SourceBatch::shard("kinesis", "s"), &[120, 100, 10], "eaa");
+    }
+
+    #[test]
+    fn many_small_events_take_room_by_their_number() {
+        let bodies = |lines: &[usize]| lines.iter().map(|&n| "1\n".repeat(n)).collect();
+        let read = |lines: &[usize]| {
+            let payload = payload(SourceBatch::messages("sqs"), bodies(lines));
+            words(&read(&payload, CAP_BYTES))
+        };
+        assert_eq!(read(&[3]), "e");
+        assert_eq!(read(&[4]), "u");
+        assert_eq!(read(&[2, 2, 1]), "eae");
+        assert_eq!(read(&[0, 3, 0]), "eee");
     }
 }

@@ -62,7 +62,7 @@ pub struct RefusalNote {
 pub struct ElapsedMs {
     /// Base64, gzip, zstd, and finding the events.
     pub read: f64,
-    /// Events into batches.
+    /// Events into batches, and looking for an earlier delivery meanwhile.
     pub flatten: f64,
     /// Columns added to the table, and waiting for others that did.
     pub schema: f64,
@@ -70,7 +70,7 @@ pub struct ElapsedMs {
     pub write: f64,
     /// Refused events into the quarantine.
     pub quarantine: f64,
-    /// Looking for an earlier delivery, and data files into a snapshot.
+    /// Data files into a snapshot.
     pub commit: f64,
     /// All of it.
     pub total: f64,

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use lake::{BatchId, CommitOptions, DataFile, LakeError, Receipt, ReceiptOutcome};
 
 use crate::{
-    Invocation, Payload, Pipeline, PipelineError, Report, events::quarantined,
-    open_table::OpenTable, pipeline::Landing, quarantine,
+    Invocation, Payload, Pipeline, PipelineError, Report, open_table::OpenTable, pipeline::Landing,
+    quarantine,
 };
 
 const MS_PER_DAY: i64 = 24 * 60 * 60 * 1_000;
@@ -44,7 +44,7 @@ impl Pipeline {
         landing: &Arc<Landing>,
         batch: &BatchId,
     ) -> Result<Option<String>, PipelineError> {
-        let n_events = landing.refused.len();
+        let n_events = usize::try_from(landing.refusals.n).unwrap_or(usize::MAX);
         if n_events == 0 {
             return Ok(None);
         }
@@ -54,17 +54,7 @@ impl Pipeline {
             source,
         };
         let (shared, table) = (Arc::clone(landing), Arc::clone(open));
-        let work = move || {
-            let events = shared.refused.iter().map(|refused| {
-                quarantined(
-                    &shared.payload,
-                    &shared.contents,
-                    refused,
-                    &table.shape.event_type,
-                )
-            });
-            quarantine::encode(&events.collect::<Vec<_>>())
-        };
+        let work = move || quarantine::encode(&shared, &table.shape.event_type);
         let object = self.cpu.run(work).await.ok_or(PipelineError::Internal {
             stage: "quarantining events",
             n: n_events,

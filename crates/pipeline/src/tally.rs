@@ -2,10 +2,7 @@
 
 use lake::DataFile;
 
-use crate::{
-    Outcome, Payload, RecordOutcome, RefusalNote, Report, events::Refused, pipeline::Landing,
-    read::Content, report::MAX_REFUSALS_TOLD,
-};
+use crate::{Outcome, Payload, RecordOutcome, Report, pipeline::Landing, read::Content};
 
 impl Report {
     /// What is known before anything is done.
@@ -30,35 +27,22 @@ impl Report {
 
     /// Counts the events and gives every record its outcome.
     pub(crate) fn set_events(&mut self, landing: &Landing) {
-        let refused = &landing.refused;
+        let refusals = &landing.refusals;
         self.n_rows = landing.flattened.n_rows() as u64;
-        self.n_refused = refused.len() as u64;
+        self.n_refused = refusals.n;
         self.n_events = self.n_rows + self.n_refused;
         self.n_quarantined = if landing.is_kept() { self.n_refused } else { 0 };
         self.n_rescued = landing.flattened.n_rescued;
-        for refused in refused {
-            *self.n_refused_by_kind.entry(refused.kind).or_default() += 1;
-        }
-        let note = |refused: &Refused| RefusalNote {
-            source_id: landing.payload.records[refused.record].source_id.clone(),
-            source_index: refused.index,
-            offset: refused.range.start,
-            kind: refused.kind,
-            reason: refused.reason.clone(),
-        };
-        self.refusals = refused.iter().take(MAX_REFUSALS_TOLD).map(note).collect();
+        self.n_refused_by_kind.clone_from(&refusals.n_by_kind);
+        self.refusals.clone_from(&refusals.notes);
         self.set_outcomes(outcomes(landing));
     }
 }
 
 fn outcomes(landing: &Landing) -> Vec<RecordOutcome> {
     let (contents, records) = (&landing.contents, &landing.payload.records);
-    let mut n_refused_of = vec![0_u64; contents.len()];
-    for refused in &landing.refused {
-        n_refused_of[refused.record] += 1;
-    }
     let outcome = |(record, content): (usize, &Content)| {
-        let n_refused = n_refused_of[record];
+        let n_refused = landing.refusals.n_of_record[record];
         let n_pieces = n_pieces(content);
         match content {
             Content::Again => Outcome::Retry,
@@ -82,7 +66,7 @@ fn outcomes(landing: &Landing) -> Vec<RecordOutcome> {
 fn n_pieces(content: &Content) -> u64 {
     match content {
         Content::Events { frames, .. } => {
-            frames.events.len() as u64 + u64::from(frames.broken.is_some())
+            frames.n_events() as u64 + u64::from(frames.broken.is_some())
         }
         Content::Unreadable(_) => 1,
         Content::Again => 0,
@@ -92,7 +76,7 @@ fn n_pieces(content: &Content) -> u64 {
 /// Events found.
 pub(crate) fn n_events(contents: &[Content]) -> usize {
     let n_events = contents.iter().map(|content| match content {
-        Content::Events { frames, .. } => frames.events.len(),
+        Content::Events { frames, .. } => frames.n_events(),
         _ => 0,
     });
     n_events.sum()

@@ -116,27 +116,31 @@ fn http_landed(request_id: &str, report: &Report) -> Value {
     http(status, &body)
 }
 
+/// Nothing was stored and the sender still has the events, so it is always told to come again: sooner when waiting may
+/// help, later when a person has to.
 fn http_failed(request_id: &str, error: &PipelineError) -> Value {
     match error.disposition() {
         Disposition::Retry => unavailable(request_id),
         Disposition::Fatal => {
-            let message = "the events were not stored: the operator has to look at the log";
-            http(
-                500,
-                &json!({ "request_id": request_id, "message": message }),
-            )
+            let message = "the events were not stored: the operator has to look at the log; send them again later";
+            come_again(request_id, message, "60")
         }
     }
 }
 
 /// Not stored, but may be when sent again.
 fn unavailable(request_id: &str) -> Value {
-    let message = "the events were not stored: send them again";
-    let mut response = http(
-        503,
-        &json!({ "request_id": request_id, "message": message }),
-    );
-    response["headers"]["retry-after"] = "5".into();
+    come_again(
+        request_id,
+        "the events were not stored: send them again",
+        "5",
+    )
+}
+
+fn come_again(request_id: &str, message: &str, after_seconds: &str) -> Value {
+    let body = json!({ "request_id": request_id, "message": message });
+    let mut response = http(503, &body);
+    response["headers"]["retry-after"] = after_seconds.into();
     response
 }
 
@@ -148,4 +152,29 @@ pub(crate) fn http(status: u16, body: &Value) -> Value {
         "body": body.to_string(),
         "isBase64Encoded": false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_fails_the_sender_is_told_to_come_again() {
+        let fatal = PipelineError::NoTable {
+            table: "a.b".to_owned(),
+        };
+        let passing = PipelineError::Deadline {
+            table: "a.b".to_owned(),
+            n_records: 1,
+        };
+        let reply = Reply::Http {
+            request_id: "r1".to_owned(),
+        };
+        for (error, after_seconds) in [(fatal, "60"), (passing, "5")] {
+            let answer = failed(&reply, &[], &error).unwrap();
+            assert_eq!(answer["statusCode"], 503);
+            assert_eq!(answer["headers"]["retry-after"], after_seconds);
+            assert!(!answer.to_string().contains("a.b"), "{answer}");
+        }
+    }
 }

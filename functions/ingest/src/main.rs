@@ -18,17 +18,23 @@ async fn main() -> ExitCode {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
     let is_lambda = variables.contains_key(RUNTIME_API);
-    let context = match start(variables).await {
-        Ok(context) => context,
+    let settings = match Settings::load(variables).map_err(PipelineError::from) {
+        Ok(settings) => settings,
         Err(error) => return refuse(&telemetry::error_chain(&error), error.hint().as_deref()),
     };
     if !is_lambda {
+        // Before anything is made: whoever starts this by hand wants no warehouse.
         let cause = format!("`{RUNTIME_API}` is not set: this is a Lambda function");
         return refuse(
             &cause,
             Some("run it with `cargo lambda watch`, or try `./scripts/run.sh`"),
         );
     }
+    start_logging(settings.log_level.as_str());
+    let context = match Context::open(settings).await {
+        Ok(context) => context,
+        Err(error) => return refuse(&telemetry::error_chain(&error), error.hint().as_deref()),
+    };
     let handler = |event: LambdaEvent<Box<RawValue>>| handle(&context, event, now());
     match lambda_runtime::run(service_fn(handler)).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -37,12 +43,6 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-async fn start(variables: BTreeMap<String, String>) -> Result<Context, PipelineError> {
-    let settings = Settings::load(variables)?;
-    start_logging(settings.log_level.as_str());
-    Context::open(settings).await
 }
 
 /// One JSON object per line. A panic is logged by its place only: its message may quote an event.

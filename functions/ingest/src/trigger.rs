@@ -84,16 +84,8 @@ pub(crate) fn read(
         Kind::Sqs => queue::read(parse("SQS", &body)?, now_us),
         Kind::Kinesis => Ok(stream::read(parse("Kinesis", &body)?)),
         Kind::Sns => Ok(topic::read(parse("SNS", &body)?)),
-        Kind::HttpV1 => Ok(http::read(
-            http::Request::v1(parse("API Gateway", &body)?),
-            request_id,
-            now_us,
-        )),
-        Kind::HttpV2 => Ok(http::read(
-            http::Request::v2(parse("HTTP", &body)?),
-            request_id,
-            now_us,
-        )),
+        Kind::HttpV1 => Ok(request(&body, http::Request::v1, request_id, now_us)),
+        Kind::HttpV2 => Ok(request(&body, http::Request::v2, request_id, now_us)),
         Kind::EventBridge => Ok(event_bridge(body, request_id, now_us)),
         Kind::Direct => Ok(direct(body, request_id, now_us)),
         Kind::S3 => Err(Failure {
@@ -147,6 +139,22 @@ fn parse<T: for<'de> Deserialize<'de>>(trigger: &str, body: &RawValue) -> Result
         kind: "UnreadableEnvelope",
         message: format!("the envelope looks like {trigger} but cannot be read: {error}"),
     })
+}
+
+/// An HTTP request. One that cannot be read, for a header say, is answered: its sender waits.
+fn request<T: for<'de> Deserialize<'de>>(
+    body: &RawValue,
+    read: fn(T) -> http::Request,
+    request_id: &str,
+    now_us: i64,
+) -> Delivery {
+    match serde_json::from_str(body.get()) {
+        Ok(envelope) => http::read(read(envelope), request_id, now_us),
+        Err(error) => {
+            let message = format!("the request or one of its headers cannot be read: {error}");
+            http::refused(request_id, &message)
+        }
+    }
 }
 
 /// The event is the whole envelope.

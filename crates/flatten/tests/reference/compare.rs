@@ -87,10 +87,9 @@ fn lossless(shape: &Shape, input: &Input<'_>, found: &Reference) -> Result<(), S
     Ok(())
 }
 
-/// Messages of parsers and words for what is not an object are free; everything else of a refusal is fixed.
+/// Words for what is not an object are free; everything else of a refusal is fixed.
 fn without_message(refused: &Refused) -> Refused {
     let reason = match &refused.reason {
-        Refusal::NotJson(_) => Refusal::NotJson(String::new()),
         Refusal::NotAnObject(_) => Refusal::NotAnObject(""),
         other => other.clone(),
     };

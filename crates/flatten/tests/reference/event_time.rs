@@ -69,7 +69,10 @@ pub(crate) fn find(root: &Node<'_>, shape: &Shape, arrival_us: i64) -> Result<Ev
         let latest_us = i128::from(arrival_us) + i128::from(shape.latest_seconds) * 1_000_000;
         let time_us = i64::try_from(readable.time_us).expect("readable times have 64 bits");
         if readable.time_us < earliest_us || readable.time_us > latest_us {
-            return Err(Refusal::TimeOutOfRange { pointer, time_us });
+            return Err(Refusal::TimeOutOfRange {
+                pointer: pointer.into(),
+                time_us,
+            });
         }
         return Ok(EventTime::At {
             pointer,
@@ -80,7 +83,7 @@ pub(crate) fn find(root: &Node<'_>, shape: &Shape, arrival_us: i64) -> Result<Ev
     if present.is_empty() || shape.unreadable_time == UnreadableTime::Arrival {
         Ok(EventTime::Arrival)
     } else {
-        Err(Refusal::UnreadableTime(present))
+        Err(Refusal::UnreadableTime(present.into()))
     }
 }
 

@@ -98,7 +98,7 @@ fn accept<'a>(
             max_event_bytes: shape.max_event_bytes,
         });
     }
-    let root = json::read(event.bytes).map_err(Refusal::NotJson)?;
+    let root = json::read(event.bytes).map_err(|_| Refusal::NotJson)?;
     if let Some(other) = root.not_an_object() {
         return Err(Refusal::NotAnObject(other));
     }
@@ -106,7 +106,7 @@ fn accept<'a>(
     let time = event_time::find(&root, shape, arrival_us)?;
     let found = walk::walk(&root, shape, time.chosen());
     if let Some(column) = table.required_without_value(&found) {
-        return Err(Refusal::MissingRequired(column));
+        return Err(Refusal::MissingRequired(column.into()));
     }
     Ok(Accepted {
         event,

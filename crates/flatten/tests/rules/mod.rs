@@ -99,14 +99,14 @@ fn check<E: AsRef<[u8]>>(table: Table, events: &[E], expected: Expect) {
         ingested_at_us: ARRIVAL_US + 1,
     };
     let by_the_rules = reference::flatten(&table.schema, &table.shape, &input);
-    expected.assert_eq(&print(&by_the_rules));
+    expected.assert_eq(&print(&by_the_rules, &events));
     if let Err(difference) = reference::compare(&table.schema, &table.shape, &input) {
         panic!("the flattener differs from the reference: {difference}");
     }
 }
 
 /// New columns, rows (what every row has left out), refused events, rescued values.
-fn print(result: &Reference) -> String {
+fn print(result: &Reference, events: &[Event<'_>]) -> String {
     let mut text = String::new();
     for new in &result.new_columns {
         let _ = writeln!(
@@ -137,7 +137,8 @@ fn print(result: &Reference) -> String {
         let _ = writeln!(text, "row: {}", cells.join(", "));
     }
     for refused in &result.refused {
-        let _ = writeln!(text, "refused {}: {}", refused.event, refused.reason);
+        let reason = refused.reason.explain(events[refused.event].bytes);
+        let _ = writeln!(text, "refused {}: {reason}", refused.event);
     }
     if result.n_rescued > 0 {
         let _ = writeln!(text, "rescued: {}", result.n_rescued);

@@ -7,10 +7,10 @@ use arrow_array::{
     TimestampMicrosecondArray,
 };
 use arrow_schema::DataType;
-use lake::{ColumnDefinition, FileLayout, SchemaChange, WriteOptions, encode, split};
+use lake::{ColumnDefinition, FileLayout, Receipt, SchemaChange, WriteOptions, encode, split};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use crate::support::{DAY_US, TODAY_US, Warehouse, batch, batch_id};
+use crate::support::{DAY_US, NOW_MS, TODAY_US, Warehouse, batch, batch_id, data_files};
 
 /// Splits rows with these times and ids, and shows each part as its path and its ids.
 async fn check_parts(terms: &[&str], rows: &[(i64, &str)], expected: &[(&str, &[&str])]) {
@@ -205,6 +205,53 @@ async fn a_partition_path_is_safe_for_any_value() {
         );
     }
     assert_eq!(files.len(), 4);
+}
+
+#[tokio::test]
+async fn identity_partitions_are_named_by_their_values() {
+    check_parts(
+        &["identity(event_time)"],
+        &[
+            (TODAY_US + 1_500, "c"),
+            (-500_000, "a"),
+            (0, "b"),
+            (-500_000, "a2"),
+        ],
+        &[
+            ("event_time=1969-12-31T23_59_59.500_00_00", &["a", "a2"]),
+            ("event_time=1970-01-01T00_00_00_00_00", &["b"]),
+            ("event_time=2026-11-21T00_00_00.001500_00_00", &["c"]),
+        ],
+    )
+    .await;
+    check_parts(
+        &["id", "identity(n)"],
+        &[(0, "x y"), (0, "null"), (0, "x y"), (0, "\u{e9}")],
+        &[
+            ("id=null/n=1", &["null"]),
+            ("id=x_y/n=0", &["x y", "x y"]),
+            ("id=_/n=1", &["\u{e9}"]),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_table_by_identity_of_a_time_before_1970_is_written_and_read() {
+    let warehouse = Warehouse::partitioned_by(&["identity(event_time)"]).await;
+    let table = warehouse.table().await;
+    let id = batch_id(&table, "old");
+    let rows = [(-86_400_500_000, "a"), (-1, "b"), (TODAY_US, "c")];
+    let (rows, options) = ([batch(&rows)], WriteOptions::default());
+    let written = warehouse.lake.write(&table, &rows, &id, &options).await;
+    let receipt = Receipt::new(&table, &id, NOW_MS, "old".to_owned(), written.unwrap());
+    warehouse.commit(vec![receipt]).await;
+    assert_eq!(warehouse.ids().await, ["a", "b", "c"]);
+    let paths = data_files(&warehouse.lake, &warehouse.table().await).await;
+    assert!(
+        paths[0].contains("/data/event_time=1969-12-30T23_59_59.500_00_00/"),
+        "{paths:?}"
+    );
 }
 
 #[tokio::test]

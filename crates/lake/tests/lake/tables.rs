@@ -203,3 +203,29 @@ async fn a_warehouse_that_cannot_be_opened_is_named() {
         "{error}"
     );
 }
+
+#[tokio::test]
+async fn looking_at_a_warehouse_makes_nothing_and_sees_what_others_commit() {
+    let directory = tempfile::tempdir().unwrap();
+    assert!(Lake::embedded_to_read(directory.path()).is_err());
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+
+    let warehouse = Warehouse::new().await;
+    let reader = Lake::embedded_to_read(warehouse.directory.path()).unwrap();
+    let n_files = || {
+        std::fs::read_dir(warehouse.directory.path())
+            .unwrap()
+            .count()
+    };
+    let before = n_files();
+    let properties = BTreeMap::from([("a".to_owned(), "1".to_owned())]);
+    let table = warehouse.table().await;
+    let changed = warehouse.lake.set_properties(&table, &properties).await;
+    let seen = reader.load_table(&warehouse.name).await.unwrap().unwrap();
+    assert_eq!(
+        seen.metadata_location(),
+        changed.unwrap().metadata_location()
+    );
+    drop(reader);
+    assert_eq!(n_files(), before);
+}

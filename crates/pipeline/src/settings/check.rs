@@ -43,6 +43,13 @@ impl Settings {
                 return wrong(key, size.to_string());
             }
         }
+        if self.max_payload_inflated_bytes.len() > crate::MAX_BODY_BYTES {
+            return Err(Wrong {
+                key: "max_payload_inflated_bytes",
+                value: self.max_payload_inflated_bytes.to_string(),
+                expected: Some("a size below `4 GiB`".to_owned()),
+            });
+        }
         let prefix = self.quarantine_prefix.split('/');
         if prefix
             .clone()

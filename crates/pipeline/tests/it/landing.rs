@@ -150,7 +150,7 @@ async fn a_repeat_leaves_nothing_behind_even_when_the_first_delivery_left_column
 async fn what_was_left_for_later_is_not_taken_for_known_when_it_comes_again() {
     let directory = tempdir().unwrap();
     let mut settings = settings(directory.path());
-    settings.max_payload_inflated_bytes = pipeline::settings::ByteSize::new(10);
+    settings.max_payload_inflated_bytes = pipeline::settings::ByteSize::new(100);
     let pipeline = Pipeline::open(settings).await.unwrap();
     let bodies = ["{\"a\":1}", "{\"b\":2}"];
     let report = pipeline
@@ -164,6 +164,35 @@ async fn what_was_left_for_later_is_not_taken_for_known_when_it_comes_again() {
     let report = pipeline.run(again, &invocation(2)).await.unwrap();
     assert!(!report.is_repeat);
     assert_eq!(n_committed(&pipeline).await, 2);
+}
+
+#[tokio::test]
+async fn good_events_among_very_many_that_are_none_land_and_each_other_is_kept() {
+    let directory = tempdir().unwrap();
+    let pipeline = open(directory.path()).await;
+    let body = format!(
+        "{}{{\"a\":1}}\n{}",
+        "1\n".repeat(50_000),
+        "{x}\n".repeat(50_000)
+    );
+    let payload = messages("m", [body]);
+    let report = pipeline.run(payload, &invocation(1)).await.unwrap();
+    assert_eq!((report.n_rows, report.n_refused), (1, 100_000));
+    assert_eq!(
+        report.n_refused_by_kind,
+        BTreeMap::from([("not_an_object", 50_000), ("not_json", 50_000)])
+    );
+    assert_eq!(rows(directory.path()), [("m-0".to_owned(), 50_000)]);
+    let kept = quarantined(directory.path());
+    assert_eq!(kept.len(), 100_000);
+    assert_eq!(kept[0].reason, "the event is a number, not an object");
+    assert_eq!(
+        kept[99_999].reason,
+        "not JSON: key must be a string at line 1 column 2"
+    );
+    assert_eq!(kept[99_999].source_index, Some(100_000));
+    assert_eq!(kept[99_999].offset, 100_000 + 8 + 4 * 49_999);
+    assert_eq!(report.refusals.len(), 10);
 }
 
 #[tokio::test]

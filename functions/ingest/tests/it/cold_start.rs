@@ -14,6 +14,11 @@ fn check(variables: &[(&str, &str)], expected: &str) {
     assert!(!output.status.success());
     assert_eq!(String::from_utf8(output.stderr).unwrap(), expected);
     assert!(output.stdout.is_empty());
+    let made = std::fs::read_dir(directory.path()).unwrap().count();
+    assert_eq!(
+        made, 0,
+        "nothing is made before it is known that it can run"
+    );
 }
 
 #[test]
