@@ -95,13 +95,16 @@ impl TextColumn {
         texts: &StringArray,
     ) -> Result<(), ParquetError> {
         let mut places = vec![NO_PLACE; texts.len()];
-        let length = |key: &i32| usize::try_from(*key).map_or(0, |key| texts.value_length(key));
+        // Whatever stands where a row is null.
+        let known = |key: &i32| usize::try_from(*key).ok().filter(|&key| key < texts.len());
+        let length = |key: &i32| known(key).map_or(0, |key| texts.value_length(key));
         let mut at = 0;
         while at < keyed.len() {
             let keys = keyed.keys().slice(at, STEP_ROWS.min(keyed.len() - at));
-            let n_rows = match self.by_dictionary {
-                true => keys.len().min(PAGE_ROWS - self.presence.n_rows()),
-                false => self.room(keys.values().iter().map(length)),
+            let n_rows = if self.by_dictionary {
+                keys.len().min(PAGE_ROWS - self.presence.n_rows())
+            } else {
+                self.room(keys.values().iter().map(length))
             };
             let (keys, nulls) = (
                 keys.values(),
