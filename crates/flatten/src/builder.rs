@@ -101,7 +101,7 @@ impl ColumnBuilder {
     #[inline]
     pub(crate) fn put(&mut self, row: usize, scalar: Scalar<'_>) -> Fit {
         match (&self.values, scalar) {
-            (Values::Text(_), Scalar::Text(text)) => self.put_text(row, text),
+            (Values::Text(_), Scalar::Text(text)) => self.put_text(row, text, text),
             (Values::Long(_), Scalar::Number(number)) => {
                 let Some(long) = number.to_long() else {
                     return Fit::None;
@@ -112,11 +112,7 @@ impl ColumnBuilder {
                 let Some(double) = number.to_double() else {
                     return Fit::None;
                 };
-                self.pad(row);
-                if let Values::Double(values) = &mut self.values {
-                    values.push(double);
-                }
-                self.validity.append_non_null();
+                self.put_double(row, double);
             }
             (Values::Boolean(_), Scalar::Boolean(boolean)) => {
                 self.pad(row);
@@ -128,6 +124,38 @@ impl ColumnBuilder {
             _ => return self.put_rare(row, scalar),
         }
         Fit::Whole
+    }
+
+    /// Puts a number into a `long` or `double` column that can hold it. False: nothing was put, [`Self::put`] says why.
+    #[inline]
+    pub(crate) fn put_number(&mut self, row: usize, number: Number<'_>) -> bool {
+        match &self.values {
+            Values::Long(_) => {
+                let long = number.to_long();
+                long.is_some_and(|long| {
+                    self.put_long(row, long);
+                    true
+                })
+            }
+            Values::Double(_) => {
+                let double = number.to_double();
+                double.is_some_and(|double| {
+                    self.put_double(row, double);
+                    true
+                })
+            }
+            _ => false,
+        }
+    }
+
+    /// Puts a value of a `double` column.
+    #[inline]
+    fn put_double(&mut self, row: usize, double: f64) {
+        self.pad(row);
+        if let Values::Double(values) = &mut self.values {
+            values.push(double);
+        }
+        self.validity.append_non_null();
     }
 
     /// The types that only declared columns and other tools' tables have.
@@ -195,13 +223,13 @@ impl ColumnBuilder {
         self.validity.append_non_null();
     }
 
-    /// Puts a value of a `string` column.
+    /// Puts a value of a `string` column. `ahead` begins with the text, and more bytes behind it make it faster.
     #[inline]
-    pub(crate) fn put_text(&mut self, row: usize, text: &[u8]) {
+    pub(crate) fn put_text(&mut self, row: usize, text: &[u8], ahead: &[u8]) {
         self.pad(row);
         let max_rows = self.max_rows;
         if let Values::Text(texts) = &mut self.values {
-            texts.push(text, max_rows);
+            texts.push(text, ahead, max_rows);
         }
         self.validity.append_non_null();
     }

@@ -33,6 +33,7 @@ mod pointer;
 mod scan;
 mod schema;
 mod shape;
+mod special;
 mod text;
 mod time;
 mod trie;

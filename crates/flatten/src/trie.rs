@@ -39,6 +39,10 @@ pub(crate) struct Node {
     /// The first and the last eight bytes of the key with its closing quote; a shorter one is filled up with zeros.
     head: u64,
     tail: u64,
+    /// The bytes of both that count.
+    mask: u64,
+    /// Where the last eight bytes begin.
+    tail_at: u32,
     /// The length of the key with its closing quote; 0 when an event can only hold it with escapes.
     plain_len: u32,
     /// The walk that met this path last, to notice repeated keys.
@@ -55,7 +59,7 @@ pub(crate) struct Node {
     pub(crate) hides_below: bool,
 }
 
-const _: () = assert!(size_of::<Node>() <= 72);
+const _: () = assert!(size_of::<Node>() <= 80);
 
 impl Node {
     fn new(parent: NodeId, depth: u32, key_at: u32, key: &[u8], target: Target) -> Self {
@@ -70,12 +74,16 @@ impl Node {
         let tail = quoted
             .last_chunk()
             .map_or(head, |tail| u64::from_le_bytes(*tail));
+        // A key of fewer than eight bytes is compared as far as it goes, twice.
+        let mask = u64::MAX >> (8 * (8 - n_head));
         Self {
             parent,
             depth,
             key: (key_at, narrow(key.len())),
             head,
             tail,
+            mask,
+            tail_at: narrow(quoted.len().saturating_sub(8)),
             plain_len: if is_plain { narrow(quoted.len()) } else { 0 },
             met_in: 0,
             first_child: NOT_A_NODE,
@@ -155,19 +163,12 @@ impl Trie {
         };
         let node = self.nodes.get(id as usize)?;
         let len = node.plain_len as usize;
-        let is_next = match len {
-            0 => false,
-            1..8 => {
-                let word = u64::from_le_bytes(*rest.first_chunk()?);
-                (word ^ node.head) << (64 - 8 * len) == 0
-            }
-            8.. => {
-                let candidate = rest.get(..len)?;
-                u64::from_le_bytes(*candidate.first_chunk()?) == node.head
-                    && u64::from_le_bytes(*candidate.last_chunk()?) == node.tail
-                    && (len <= 16 || candidate[..len - 1] == *self.key(id))
-            }
-        };
+        // The same steps for keys of every length, since lengths are hard to predict.
+        let head = u64::from_le_bytes(*rest.first_chunk()?);
+        let tail = u64::from_le_bytes(*rest.get(node.tail_at as usize..)?.first_chunk()?);
+        let differs = ((head ^ node.head) | (tail ^ node.tail)) & node.mask;
+        let is_next =
+            differs == 0 && len != 0 && (len <= 16 || rest.get(..len - 1) == Some(self.key(id)));
         is_next.then_some((id, len))
     }
 

@@ -7,6 +7,7 @@ use crate::builder::{ColumnBuilder, Fit, Scalar};
 use crate::candidate::{Candidate, Evidence, Position, SiblingType};
 use crate::cold;
 use crate::doc::DocWriter;
+use crate::number::Number;
 use crate::plan::{Plan, Sibling};
 use crate::scan::{MAX_NESTING, Scanner, Stop, unescape};
 use crate::time::{self, Form, Reading};
@@ -246,15 +247,6 @@ impl<'p> Walk<'p> {
     ) -> Result<bool, Stop> {
         let first = scanner.peek_token().ok_or(Stop::NotJson)?;
         let start = scanner.at;
-        let declared = self.trie.nodes[node as usize].declared;
-        if declared == Some(DeclaredType::Drop) {
-            scanner.skip(nesting)?;
-            return Ok(false);
-        }
-        if first == b'n' {
-            scanner.literal(b"null")?;
-            return Ok(false);
-        }
         let bytes = scanner.bytes;
         let member = Member {
             bytes,
@@ -262,54 +254,132 @@ impl<'p> Walk<'p> {
             raw_key: &raw_key,
             start,
         };
-        match declared {
-            Some(DeclaredType::Sha256) => {
-                let hex = cold::sha256_hex(&bytes[scanner.skip(nesting)?]);
-                self.scalar(&member, Scalar::Text(&hex), &cold::quoted(&hex));
-                return Ok(true);
-            }
-            Some(DeclaredType::Json | DeclaredType::Rescue) => {
-                let range = scanner.skip(nesting)?;
-                self.whole(&member, range, declared)?;
-                return Ok(true);
-            }
-            _ => {}
+        if let Some(declared) = self.trie.nodes[node as usize].declared
+            && let Some(kept) = self.declared_value(scanner, &member, declared, first, nesting)?
+        {
+            return Ok(kept);
         }
-        match first {
-            b'"' => {
-                scanner.at += 1;
-                let text = scanner.text()?;
+        // By how frequent they are: comparing is cheaper than a jump that is hard to predict.
+        if first == b'"' {
+            scanner.at += 1;
+            let text = scanner.text()?;
+            if text.escaped {
                 let raw = &bytes[start..scanner.at];
-                if text.escaped {
-                    let mut content = std::mem::take(&mut self.scratch);
-                    content.clear();
-                    unescape(&bytes[text.inner], &mut content);
-                    self.scalar(&member, Scalar::Text(&content), raw);
-                    self.scratch = content;
-                } else {
-                    self.scalar(&member, Scalar::Text(&bytes[text.inner]), raw);
-                }
+                let mut content = std::mem::take(&mut self.scratch);
+                content.clear();
+                unescape(&bytes[text.inner], &mut content);
+                self.scalar(&member, Scalar::Text(&content), raw);
+                self.scratch = content;
+            } else {
+                let ahead = &bytes[text.inner.start..];
+                self.plain_text(
+                    &member,
+                    &bytes[text.inner],
+                    ahead,
+                    &bytes[start..scanner.at],
+                );
             }
-            b'{' => return self.inner_object(scanner, &member, nesting),
-            b'[' => {
-                let range = scanner.skip(nesting)?;
-                self.note_unreadable_time(node);
-                self.doc.keep(bytes, &raw_key, &bytes[range]);
+        } else if matches!(first, b'0'..=b'9' | b'-') {
+            let number = scanner.number()?;
+            self.number(&member, number);
+        } else if first == b'{' {
+            return self.inner_object(scanner, &member, nesting);
+        } else {
+            return self.other_value(scanner, &member, first, nesting);
+        }
+        Ok(true)
+    }
+
+    /// Words and arrays; returns whether the value is kept.
+    fn other_value(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        member: &Member<'_>,
+        first: u8,
+        nesting: usize,
+    ) -> Result<bool, Stop> {
+        match first {
+            b'n' => {
+                scanner.literal(b"null")?;
+                return Ok(false);
             }
             b't' => {
                 scanner.literal(b"true")?;
-                self.scalar(&member, Scalar::Boolean(true), b"true");
+                self.scalar(member, Scalar::Boolean(true), b"true");
             }
             b'f' => {
                 scanner.literal(b"false")?;
-                self.scalar(&member, Scalar::Boolean(false), b"false");
+                self.scalar(member, Scalar::Boolean(false), b"false");
             }
-            _ => {
-                let number = scanner.number()?;
-                self.scalar(&member, Scalar::Number(number), number.token);
+            b'[' => {
+                let range = scanner.skip(nesting)?;
+                self.note_unreadable_time(member.node);
+                self.doc
+                    .keep(member.bytes, member.raw_key, &member.bytes[range]);
             }
+            _ => return Err(Stop::NotJson),
         }
         Ok(true)
+    }
+
+    /// Handles a value of a path with a declaration that concerns the value as a whole, and returns whether it is kept; none when
+    /// it is to be handled like any other.
+    #[cold]
+    fn declared_value(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        member: &Member<'_>,
+        declared: DeclaredType,
+        first: u8,
+        nesting: usize,
+    ) -> Result<Option<bool>, Stop> {
+        match declared {
+            DeclaredType::Drop => {
+                scanner.skip(nesting)?;
+                Ok(Some(false))
+            }
+            _ if first == b'n' => Ok(None),
+            DeclaredType::Sha256 => {
+                let hex = cold::sha256_hex(&member.bytes[scanner.skip(nesting)?]);
+                self.scalar(member, Scalar::Text(&hex), &cold::quoted(&hex));
+                Ok(Some(true))
+            }
+            DeclaredType::Json | DeclaredType::Rescue => {
+                let range = scanner.skip(nesting)?;
+                self.whole(member, range, Some(declared))?;
+                Ok(Some(true))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// A text without escapes: nearly always it has its column.
+    #[inline]
+    fn plain_text(&mut self, member: &Member<'_>, text: &[u8], ahead: &[u8], raw: &[u8]) {
+        let node = &self.trie.nodes[member.node as usize];
+        if let (None, Target::Column(column)) = (node.time_rank, node.target)
+            && let Some(builder) = self.columns.get_mut(column as usize)
+            && builder.is_text()
+        {
+            self.touched.push(column as usize);
+            builder.put_text(self.n_rows, text, ahead);
+        } else {
+            self.scalar(member, Scalar::Text(text), raw);
+        }
+    }
+
+    /// A number: nearly always it fits its column.
+    #[inline]
+    fn number(&mut self, member: &Member<'_>, number: Number<'_>) {
+        let node = &self.trie.nodes[member.node as usize];
+        if let (None, Target::Column(column)) = (node.time_rank, node.target)
+            && let Some(builder) = self.columns.get_mut(column as usize)
+            && builder.put_number(self.n_rows, number)
+        {
+            self.touched.push(column as usize);
+        } else {
+            self.scalar(member, Scalar::Number(number), number.token);
+        }
     }
 
     fn inner_object(
@@ -358,7 +428,7 @@ impl<'p> Walk<'p> {
                 Target::Column(column) if self.columns[column as usize].is_text() => {
                     let column = column as usize;
                     self.touched.push(column);
-                    self.columns[column].put_text(self.n_rows, value);
+                    self.columns[column].put_text(self.n_rows, value, value);
                     return Ok(());
                 }
                 Target::Candidate(candidate) => {
@@ -392,7 +462,6 @@ impl<'p> Walk<'p> {
     }
 
     /// Handles a scalar by rules 3 and 10.
-    #[inline]
     fn scalar(&mut self, member: &Member<'_>, scalar: Scalar<'_>, raw: &[u8]) {
         let node = &self.trie.nodes[member.node as usize];
         if node.time_rank.is_some() && self.event_time(member, scalar, raw) {
