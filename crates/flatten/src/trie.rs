@@ -36,14 +36,14 @@ pub(crate) struct Node {
     /// How many keys lead here.
     pub(crate) depth: u32,
     key: (u32, u32),
-    /// The first and the last eight bytes of the key with its closing quote; a shorter one is filled up with zeros.
+    /// The first and the last eight bytes of the key with its closing quote and colon; a shorter one is filled up with zeros.
     head: u64,
     tail: u64,
     /// The bytes of both that count.
     mask: u64,
     /// Where the last eight bytes begin.
     tail_at: u32,
-    /// The length of the key with its closing quote; 0 when an event can only hold it with escapes.
+    /// The length of the key with its closing quote and colon; 0 when an event can only hold it with escapes.
     plain_len: u32,
     /// The walk that met this path last, to notice repeated keys.
     pub(crate) met_in: u32,
@@ -66,7 +66,7 @@ impl Node {
         let is_plain = !key
             .iter()
             .any(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\');
-        let quoted = [key, b"\""].concat();
+        let quoted = [key, b"\":"].concat();
         let mut padded = [0; 8];
         let n_head = quoted.len().min(8);
         padded[..n_head].copy_from_slice(&quoted[..n_head]);
@@ -147,8 +147,8 @@ impl Trie {
             .fold(ROOT, |parent, key| self.child(parent, key.as_bytes()))
     }
 
-    /// The child of `parent` that came after `previous` last time (or first), if `rest` begins with its key and a
-    /// quote; and how many bytes these are.
+    /// The child of `parent` that came after `previous` last time (or first), if `rest` begins with its key, a quote and a
+    /// colon; and how many bytes these are.
     #[inline]
     pub(crate) fn guess(
         &self,
@@ -168,7 +168,7 @@ impl Trie {
         let tail = u64::from_le_bytes(*rest.get(node.tail_at as usize..)?.first_chunk()?);
         let differs = ((head ^ node.head) | (tail ^ node.tail)) & node.mask;
         let is_next =
-            differs == 0 && len != 0 && (len <= 16 || rest.get(..len - 1) == Some(self.key(id)));
+            differs == 0 && len != 0 && (len <= 16 || rest.get(..len - 2) == Some(self.key(id)));
         is_next.then_some((id, len))
     }
 

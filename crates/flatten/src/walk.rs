@@ -181,12 +181,10 @@ impl<'p> Walk<'p> {
         if scanner.take(b'}') {
             return Ok(false);
         }
+        scanner.expect(b'"')?;
         loop {
-            scanner.expect(b'"')?;
             let key_at = scanner.at - 1;
-            let child = self.member(scanner, node, previous)?;
-            let raw_key = key_at..scanner.at;
-            scanner.expect(b':')?;
+            let (child, raw_key) = self.member(scanner, node, previous)?;
             if !self.replaced.is_empty() && self.replaced.binary_search(&key_at).is_ok() {
                 scanner.skip(nesting)?;
             } else {
@@ -198,8 +196,16 @@ impl<'p> Walk<'p> {
                 previous = child;
                 any_kept |= self.value(scanner, child, raw_key, nesting)?;
             }
+            // Written without white space, as most JSON is, the next key begins right here.
+            if let [b',', b'"', ..] = scanner.rest() {
+                scanner.at += 2;
+                continue;
+            }
             match scanner.peek_token() {
-                Some(b',') => scanner.at += 1,
+                Some(b',') => {
+                    scanner.at += 1;
+                    scanner.expect(b'"')?;
+                }
                 Some(b'}') => {
                     scanner.at += 1;
                     return Ok(any_kept);
@@ -209,19 +215,21 @@ impl<'p> Walk<'p> {
         }
     }
 
-    /// Takes a key, its opening quote having been taken, and returns its path.
+    /// Takes a key and its colon, its opening quote having been taken, and returns its path and where it stands with its quotes.
     #[inline]
     fn member(
         &mut self,
         scanner: &mut Scanner<'_>,
         node: NodeId,
         previous: NodeId,
-    ) -> Result<NodeId, Stop> {
+    ) -> Result<(NodeId, Range<usize>), Stop> {
+        let key_at = scanner.at - 1;
         if let Some((child, n_bytes)) = self.trie.guess(node, previous, scanner.rest()) {
             scanner.at += n_bytes;
-            return Ok(child);
+            return Ok((child, key_at..scanner.at - 1));
         }
         let text = scanner.text()?;
+        let raw_key = key_at..scanner.at;
         let raw = &scanner.bytes[text.inner];
         let child = if text.escaped {
             let mut key = std::mem::take(&mut self.scratch);
@@ -234,7 +242,8 @@ impl<'p> Walk<'p> {
             self.trie.child(node, raw)
         };
         self.trie.remember(node, previous, child);
-        Ok(child)
+        scanner.expect(b':')?;
+        Ok((child, raw_key))
     }
 
     /// Handles one value by the rules of section 3; returns whether it is kept (rules 1 and 2).
