@@ -246,7 +246,7 @@ impl Table {
 
     #[cold]
     fn grow(&mut self) {
-        let n_slots = (self.slots.len() * 2).max(32);
+        let n_slots = (self.slots.len() * 4).max(64);
         let old = std::mem::replace(&mut self.slots, vec![Slot::default(); n_slots]);
         for slot in old.into_iter().filter(|slot| slot.taken != 0) {
             let mut place = slot.digest.place() & (n_slots - 1);
