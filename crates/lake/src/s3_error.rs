@@ -1,0 +1,181 @@
+use std::error::Error as StdError;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::RequestId;
+
+type Cause = Box<dyn StdError + Send + Sync>;
+
+/// What S3 answered when it did not do it, or why it could not be asked.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub struct S3Error {
+    text: String,
+    /// S3's own word for it, such as `AccessDenied`.
+    code: String,
+    retryable: bool,
+    source: Option<Cause>,
+}
+
+impl S3Error {
+    /// Says what is the matter in the words of this crate.
+    pub(crate) fn new(text: &str, retryable: bool) -> Self {
+        Self {
+            text: text.to_owned(),
+            code: String::new(),
+            retryable,
+            source: None,
+        }
+    }
+
+    /// A body that ended too early, or a connection that did.
+    pub(crate) fn cut_off(source: impl Into<Cause>) -> Self {
+        Self {
+            source: Some(source.into()),
+            ..Self::new("the answer broke off", true)
+        }
+    }
+
+    /// Takes what is worth telling from the SDK's error.
+    pub(crate) fn of<E>(error: SdkError<E, HttpResponse>) -> Self
+    where
+        E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        let status = error.raw_response().map(|raw| raw.status().as_u16());
+        let request = error.request_id().map(str::to_owned);
+        match error {
+            SdkError::ServiceError(service) => {
+                let error = service.err();
+                let code = error.code().filter(|code| !code.is_empty());
+                Self::answered(code, error.message(), status, request.as_deref())
+            }
+            SdkError::TimeoutError(_) => Self {
+                source: error.into_source().ok(),
+                ..Self::new("no answer in time", true)
+            },
+            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
+                Self::not_asked(error.into_source().ok())
+            }
+            _ => Self {
+                source: error.into_source().ok(),
+                ..Self::new("the answer could not be understood", true)
+            },
+        }
+    }
+
+    fn answered(
+        code: Option<&str>,
+        message: Option<&str>,
+        status: Option<u16>,
+        request: Option<&str>,
+    ) -> Self {
+        let status = status.unwrap_or_default();
+        // The answer to HEAD has no body, so no code either.
+        let code = code.unwrap_or(match status {
+            403 => "AccessDenied",
+            404 => "NotFound",
+            412 => "PreconditionFailed",
+            _ => "error",
+        });
+        let message = message.map_or_else(String::new, |message| format!(": {message}"));
+        let request = request.map_or_else(String::new, |id| format!(", request {id}"));
+        Self {
+            text: format!("{code}{message} (status {status}{request})"),
+            code: code.to_owned(),
+            retryable: retryable(code, status),
+            source: None,
+        }
+    }
+
+    /// The request was never sent, or its answer never came.
+    fn not_asked(source: Option<Cause>) -> Self {
+        let reason = source.as_deref().and_then(find_credentials_error);
+        let (text, code, retryable) = match reason {
+            None => ("the connection failed", "", true),
+            Some(CredentialsError::CredentialsNotLoaded(_)) => {
+                ("no AWS credentials were found", NO_CREDENTIALS, false)
+            }
+            Some(CredentialsError::InvalidConfiguration(_)) => (
+                "the AWS credentials are set up wrongly",
+                NO_CREDENTIALS,
+                false,
+            ),
+            Some(_) => ("the AWS credentials could not be fetched", "", true),
+        };
+        Self {
+            text: text.to_owned(),
+            code: code.to_owned(),
+            retryable,
+            source,
+        }
+    }
+
+    /// Says whether the same call may succeed later without anybody's help.
+    pub fn retryable(&self) -> bool {
+        self.retryable
+    }
+
+    /// The next step for a person, where there is one to name.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self.code.as_str() {
+            "NoSuchBucket" => "make the bucket, or name another one",
+            "AccessDenied" => {
+                "let these credentials get, put, list and delete objects of the bucket"
+            }
+            "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken" => {
+                "see that the access key, its secret and the session token belong together and to this store"
+            }
+            "PermanentRedirect"
+            | "AuthorizationHeaderMalformed"
+            | "IllegalLocationConstraintException" => "name the bucket's own region",
+            NO_CREDENTIALS => {
+                "set `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or `AWS_PROFILE`"
+            }
+            _ => return None,
+        })
+    }
+
+    /// The object is not there, though its bucket may be.
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(self.code.as_str(), "NoSuchKey" | "NotFound")
+    }
+
+    /// The name is taken.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.code == "PreconditionFailed"
+    }
+
+    /// The upload in parts is over, or never was.
+    pub(crate) fn is_upload_gone(&self) -> bool {
+        self.code == "NoSuchUpload"
+    }
+
+    /// Another request for the same name was under way; this one was not carried out.
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(
+            self.code.as_str(),
+            "ConditionalRequestConflict" | "OperationAborted"
+        )
+    }
+}
+
+const NO_CREDENTIALS: &str = "NoCredentials";
+
+fn retryable(code: &str, status: u16) -> bool {
+    match code {
+        "ConditionalRequestConflict" | "OperationAborted" | "NoSuchUpload" | "RequestTimeout"
+        | "SlowDown" | "Throttling" | "ThrottlingException" | "RequestLimitExceeded"
+        // Whoever gave out these credentials gives out new ones.
+        | "ExpiredToken" | "ExpiredTokenException" => true,
+        _ => matches!(status, 408 | 429 | 500 | 502..=599),
+    }
+}
+
+fn find_credentials_error<'a>(
+    error: &'a (dyn StdError + Send + Sync + 'static),
+) -> Option<&'a CredentialsError> {
+    let first: &'a (dyn StdError + 'static) = error;
+    let mut causes = std::iter::successors(Some(first), |&error| error.source());
+    causes.find_map(<dyn StdError>::downcast_ref)
+}
