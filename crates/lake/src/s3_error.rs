@@ -54,9 +54,14 @@ impl S3Error {
                 source: error.into_source().ok(),
                 ..Self::new("no answer in time", true)
             },
-            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
-                Self::not_asked(error.into_source().ok())
+            SdkError::DispatchFailure(_) => {
+                Self::not_asked(error.into_source().ok(), "the connection failed", true)
             }
+            SdkError::ConstructionFailure(_) => Self::not_asked(
+                error.into_source().ok(),
+                "the request cannot be made",
+                false,
+            ),
             _ => Self {
                 source: error.into_source().ok(),
                 ..Self::new("the answer could not be understood", true)
@@ -88,11 +93,11 @@ impl S3Error {
         }
     }
 
-    /// The request was never sent, or its answer never came.
-    fn not_asked(source: Option<Cause>) -> Self {
+    /// The request was never sent, or its answer never came; for want of credentials, or else as given.
+    fn not_asked(source: Option<Cause>, otherwise: &'static str, retryable: bool) -> Self {
         let reason = source.as_deref().and_then(find_credentials_error);
         let (text, code, retryable) = match reason {
-            None => ("the connection failed", "", true),
+            None => (otherwise, "", retryable),
             Some(CredentialsError::CredentialsNotLoaded(_)) => {
                 ("no AWS credentials were found", NO_CREDENTIALS, false)
             }
@@ -101,7 +106,11 @@ impl S3Error {
                 NO_CREDENTIALS,
                 false,
             ),
-            Some(_) => ("the AWS credentials could not be fetched", "", true),
+            Some(_) => (
+                "the AWS credentials could not be fetched",
+                NO_CREDENTIALS,
+                true,
+            ),
         };
         Self {
             text: text.to_owned(),
@@ -178,4 +187,49 @@ fn find_credentials_error<'a>(
     let first: &'a (dyn StdError + 'static) = error;
     let mut causes = std::iter::successors(Some(first), |&error| error.source());
     causes.find_map(<dyn StdError>::downcast_ref)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_pass_by_itself_is_retryable_and_nothing_else() {
+        let check = |code: Option<&str>, status, expected| {
+            let error = S3Error::answered(code, None, Some(status), None);
+            assert_eq!(error.retryable(), expected, "{error}");
+        };
+        check(Some("SlowDown"), 503, true);
+        check(Some("InternalError"), 500, true);
+        check(None, 502, true);
+        check(None, 429, true);
+        check(Some("RequestTimeout"), 400, true);
+        check(Some("ExpiredToken"), 400, true);
+        check(Some("ConditionalRequestConflict"), 409, true);
+        check(Some("AccessDenied"), 403, false);
+        check(None, 403, false);
+        check(Some("InvalidAccessKeyId"), 403, false);
+        check(Some("NoSuchBucket"), 404, false);
+        check(Some("PermanentRedirect"), 301, false);
+        check(Some("NotImplemented"), 501, false);
+        check(Some("EntityTooLarge"), 400, false);
+    }
+
+    #[test]
+    fn an_answer_is_told_with_code_message_status_and_request() {
+        let error = S3Error::answered(
+            Some("AccessDenied"),
+            Some("not yours"),
+            Some(403),
+            Some("AB12"),
+        );
+        assert_eq!(
+            error.to_string(),
+            "AccessDenied: not yours (status 403, request AB12)"
+        );
+        assert_eq!(
+            S3Error::answered(None, None, Some(403), None).to_string(),
+            "AccessDenied (status 403)"
+        );
+    }
 }

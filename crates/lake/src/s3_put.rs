@@ -172,7 +172,10 @@ impl S3Storage {
     /// Decides whether the object that is there is ours, by its bytes.
     async fn whose(&self, object: S3Location<'_>, bytes: &Bytes) -> Result<Put, S3Error> {
         match self.head(object).await? {
-            None => Err(S3Error::new("the object was there and is gone", true)),
+            None => Err(S3Error::new(
+                "its name was taken, and now it is not there",
+                true,
+            )),
             Some(there) if there != bytes.len() as u64 => Ok(Put::AlreadyThere),
             Some(_) => self.has_bytes(object, bytes).await.map(|same| {
                 if same {

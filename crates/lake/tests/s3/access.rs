@@ -1,8 +1,10 @@
 use std::error::Error;
+use std::process::Command;
 
 use bytes::Bytes;
 use lake::{S3Credentials, S3Error, S3Keys, S3Options, S3Storage, Storage, StorageError};
 
+use crate::proxy::Proxy;
 use crate::stores::{Store, reader, writer};
 
 /// Holds an error that cannot be helped by trying again against its words.
@@ -98,4 +100,98 @@ async fn a_server_that_is_not_there_may_come_back() {
     let error = storage.get("s3://lake/object").await.unwrap_err();
     assert_eq!(error.source().unwrap().to_string(), "the connection failed");
     assert!(error.retryable());
+}
+
+#[tokio::test]
+#[ignore = "needs servers: scripts/servers.py"]
+async fn temporary_keys_send_their_token_and_no_request_carries_a_checksum_of_its_own() {
+    let store = Store::localstack();
+    let proxy = Proxy::before(store.endpoint(), &[]).await;
+    let keys = S3Keys {
+        session_token: Some("the-token".to_owned()),
+        ..store.keys()
+    };
+    let options = S3Options {
+        endpoint: Some(proxy.endpoint.clone()),
+        ..store.options.clone()
+    };
+    let storage = S3Storage::new(&options).await.unwrap();
+    let storage = storage.with_credentials(&keys);
+    let location = store.at("object");
+    storage
+        .put_new(&location, Bytes::from_static(b"x"))
+        .await
+        .unwrap();
+    storage.get(&location).await.unwrap();
+
+    let heads = proxy.heads();
+    assert_eq!(heads.len(), 2, "{heads:?}");
+    for head in heads {
+        assert!(
+            head.contains("x-amz-security-token: the-token\r\n"),
+            "{head}"
+        );
+        assert!(
+            !head.contains("x-amz-checksum") && !head.contains("trailer"),
+            "{head}"
+        );
+    }
+}
+
+/// What a process of its own does with the environment that it was given.
+const CHILD: &str = "CALVE_TEST_CHILD_WRITES";
+
+#[tokio::test]
+#[ignore = "needs servers: scripts/servers.py"]
+async fn credentials_region_and_endpoint_come_from_the_environment() {
+    if let Some(location) = std::env::var_os(CHILD) {
+        let options = S3Options {
+            path_style: true,
+            ..S3Options::default()
+        };
+        let storage = S3Storage::new(&options).await.unwrap();
+        let location = location.to_str().unwrap();
+        let put = storage.put_new(location, Bytes::from_static(b"x")).await;
+        put.map_err(|error| error.source().unwrap().to_string())
+            .unwrap();
+        return;
+    }
+    let store = Store::seaweedfs();
+    let location = store.at("object");
+    let keys = [
+        ("AWS_ACCESS_KEY_ID", writer().access_key_id),
+        ("AWS_SECRET_ACCESS_KEY", writer().secret_access_key),
+    ];
+    let region = ("AWS_REGION", "us-east-1".to_owned());
+    let (passed, said) = child(&location, &store, std::slice::from_ref(&region));
+    assert!(
+        !passed && said.contains("no AWS credentials were found"),
+        "{said}"
+    );
+    let (passed, said) = child(&location, &store, &keys);
+    assert!(!passed && said.contains("no region is set"), "{said}");
+    let (passed, said) = child(&location, &store, &[&keys[..], &[region]].concat());
+    assert!(passed, "{said}");
+    assert_eq!(
+        store.storage().await.size(&location).await.unwrap(),
+        Some(1)
+    );
+}
+
+/// Runs the test above in a process that knows only these variables, and says whether it passed and what it printed.
+fn child(location: &str, store: &Store, variables: &[(&str, String)]) -> (bool, String) {
+    let nowhere = tempfile::tempdir().unwrap();
+    let name = "access::credentials_region_and_endpoint_come_from_the_environment";
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", name])
+        .env_clear()
+        .env("HOME", nowhere.path())
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_ENDPOINT_URL_S3", store.endpoint())
+        .env(CHILD, location)
+        .envs(variables.iter().map(|(name, value)| (name, value)))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output.status.success(), said)
 }

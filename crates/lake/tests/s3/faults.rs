@@ -3,7 +3,9 @@ use std::error::Error;
 use bytes::Bytes;
 use lake::{Put, S3Options, S3Storage, Storage};
 
-use crate::proxy::Fault::{AnswerCut, AnswerLost, Conflict, Reset, Silence, Unavailable};
+use crate::proxy::Fault::{
+    AnswerCut, AnswerLost, AnswerStuck, Conflict, Reset, Silence, Unavailable,
+};
 use crate::proxy::{Fault, Planned, Proxy};
 use crate::stores::Store;
 
@@ -187,7 +189,12 @@ async fn a_server_that_says_nothing_is_given_up_and_asked_again() {
     for store in Store::both() {
         let location = store.at("object");
         // The server did what it was asked, so the second request finds the object there.
-        let faults = [(PUT, Silence), (GET, Silence), (HEAD, Silence)];
+        let faults = [
+            (PUT, Silence),
+            (HEAD, Silence),
+            (GET, Silence),
+            (GET, AnswerStuck),
+        ];
         let proxy = Proxy::before(store.endpoint(), &plan(&faults)).await;
         let storage = behind(&proxy, &store, 2_000).await;
         let put = storage.put_new(&location, vec![7; 1_000].into()).await;

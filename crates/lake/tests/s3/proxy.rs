@@ -19,6 +19,8 @@ pub(crate) enum Fault {
     AnswerLost,
     /// The server does it, and the answer ends in the middle.
     AnswerCut,
+    /// The server does it, and the answer stands still in the middle.
+    AnswerStuck,
     /// The server does it and never answers.
     Silence,
 }
@@ -34,8 +36,14 @@ pub(crate) struct Planned {
 /// Stands between a client and a server of HTTP/1.1, and does to requests what was planned, each fault once.
 pub(crate) struct Proxy {
     pub(crate) endpoint: String,
-    plan: Arc<Mutex<VecDeque<Planned>>>,
+    shared: Arc<Shared>,
     accepting: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Shared {
+    plan: Mutex<VecDeque<Planned>>,
+    heads: Mutex<Vec<String>>,
 }
 
 impl Proxy {
@@ -43,11 +51,14 @@ impl Proxy {
         let server = endpoint.strip_prefix("http://").unwrap().to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let plan = Arc::new(Mutex::new(plan.iter().copied().collect()));
-        let accepting = tokio::spawn(accept(listener, server, Arc::clone(&plan)));
+        let shared = Arc::new(Shared {
+            plan: Mutex::new(plan.iter().copied().collect()),
+            heads: Mutex::default(),
+        });
+        let accepting = tokio::spawn(accept(listener, server, Arc::clone(&shared)));
         Self {
             endpoint,
-            plan,
+            shared,
             accepting,
         }
     }
@@ -55,8 +66,13 @@ impl Proxy {
     /// Fails unless every fault that was planned has happened.
     #[track_caller]
     pub(crate) fn check_all_happened(&self) {
-        let left = self.plan.lock().unwrap();
+        let left = self.shared.plan.lock().unwrap();
         assert!(left.is_empty(), "never happened: {left:?}");
+    }
+
+    /// The request lines and headers of all requests so far.
+    pub(crate) fn heads(&self) -> Vec<String> {
+        self.shared.heads.lock().unwrap().clone()
     }
 }
 
@@ -66,24 +82,21 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, server: String, plan: Arc<Mutex<VecDeque<Planned>>>) {
+async fn accept(listener: TcpListener, server: String, shared: Arc<Shared>) {
     while let Ok((client, _)) = listener.accept().await {
-        let (server, plan) = (server.clone(), Arc::clone(&plan));
+        let (server, shared) = (server.clone(), Arc::clone(&shared));
         // A client that goes away, as one does that waits no longer, is no failure.
-        tokio::spawn(async move { serve(client, &server, &plan).await });
+        tokio::spawn(async move { serve(client, &server, &shared).await });
     }
 }
 
 /// Serves one request, and closes the connection: the next one comes on another.
-async fn serve(
-    mut client: TcpStream,
-    server: &str,
-    plan: &Mutex<VecDeque<Planned>>,
-) -> io::Result<()> {
+async fn serve(mut client: TcpStream, server: &str, shared: &Shared) -> io::Result<()> {
     let Some(request) = read_request(&mut client).await? else {
         return Ok(());
     };
-    let fault = take_fault(plan, &request);
+    shared.heads.lock().unwrap().push(request.head.clone());
+    let fault = take_fault(&shared.plan, &request);
     match fault {
         Some(Fault::Reset) => return client.set_zero_linger(),
         Some(Fault::Unavailable) => return refuse(&mut client, UNAVAILABLE).await,
@@ -98,6 +111,10 @@ async fn serve(
             client.flush().await
         }
         // Until the client has enough of it.
+        Some(Fault::AnswerStuck) => {
+            client.write_all(&answer[..answer.len() / 2]).await?;
+            client.read_u8().await.map(drop)
+        }
         Some(Fault::Silence) => client.read_u8().await.map(drop),
         _ => client.write_all(&answer).await,
     }
