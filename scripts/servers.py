@@ -349,7 +349,10 @@ def localstack(home):
         "FILESYSTEM_ROOT": root,
         "LOCALSTACK_VOLUME_DIR": home / "volume",
         "TMPDIR": temporary(home),
+        "OVERRIDE_IN_DOCKER": 0,  # Inside a container it would take `/var/lib` for its own.
         "GATEWAY_LISTEN": f"127.0.0.1:{port}",
+        "LOCALSTACK_HOST": f"127.0.0.1:{port}",  # What the URLs of queues begin with.
+        "SQS_ENDPOINT_STRATEGY": "path",
         "GATEWAY_SERVER": "hypercorn",  # The default one listens on all addresses.
         "SERVICES": "s3,sqs,kinesis,sts",
         "STRICT_SERVICE_LOADING": 1,
