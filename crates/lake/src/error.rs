@@ -200,7 +200,7 @@ impl LakeError {
                     .to_owned(),
             ),
             Self::StoreDataFile { .. } => Some(
-                "see that the disk has room and may be written to; nothing was committed, so the \
+                "see that the disk has room, or that S3 can be reached, and may be written to; nothing was committed, so the \
                  same events can be sent again"
                     .to_owned(),
             ),

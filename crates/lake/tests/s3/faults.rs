@@ -196,7 +196,7 @@ async fn a_server_that_says_nothing_is_given_up_and_asked_again() {
             (GET, AnswerStuck),
         ];
         let proxy = Proxy::before(store.endpoint(), &plan(&faults)).await;
-        let storage = behind(&proxy, &store, 2_000).await;
+        let storage = behind(&proxy, &store, 1_000).await;
         let put = storage.put_new(&location, vec![7; 1_000].into()).await;
         assert_eq!(put.unwrap(), Put::Written, "{}", store.name);
         proxy.check_all_happened();
