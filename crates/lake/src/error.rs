@@ -200,8 +200,8 @@ impl LakeError {
                     .to_owned(),
             ),
             Self::StoreDataFile { .. } => Some(
-                "see that the disk has room, or that S3 can be reached, and may be written to; nothing was committed, so the \
-                 same events can be sent again"
+                "see that the disk or the bucket has room and may be written to; nothing was \
+                 committed, so the same events can be sent again"
                     .to_owned(),
             ),
             Self::Commit { retryable: true, .. } | Self::ChangeTable { retryable: true, .. } => {
