@@ -4,6 +4,8 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use bytes::{Bytes, BytesMut};
 
+use crate::backoff::Backoff;
+use crate::lake::random_seed;
 use crate::s3_error::S3Error;
 use crate::s3_location::S3Location;
 use crate::s3_options::{PartOptions, S3Keys, S3Options};
@@ -47,14 +49,15 @@ impl S3Storage {
         }
     }
 
-    /// Reads the whole object, handing on its bytes piece by piece, from the start again after a connection that broke
-    /// off: `begin` says so.
+    /// Reads the whole object: `begin` makes a value of the answer's head, and `take` adds the bytes to it as they come.
+    /// When the connection breaks off, both start again.
     pub(crate) async fn read<T>(
         &self,
         object: S3Location<'_>,
         begin: impl Fn(&GetObjectOutput) -> T,
         mut take: impl FnMut(&mut T, Bytes),
     ) -> Result<T, S3Error> {
+        let mut backoff = Backoff::new(random_seed());
         let mut n_attempts = 0;
         loop {
             n_attempts += 1;
@@ -72,6 +75,7 @@ impl S3Storage {
             if n_attempts == self.max_attempts {
                 return Err(S3Error::cut_off(broken));
             }
+            backoff.wait(None).await;
         }
     }
 

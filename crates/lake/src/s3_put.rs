@@ -17,6 +17,7 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::backoff::Backoff;
+use crate::lake::random_seed;
 use crate::s3::S3Storage;
 use crate::s3_error::S3Error;
 use crate::s3_location::S3Location;
@@ -42,7 +43,7 @@ impl S3Storage {
         bytes: Bytes,
     ) -> Result<Put, S3Error> {
         let attempts = Attempts::default();
-        let mut backoff = Backoff::new(uuid::Uuid::new_v4().as_u64_pair().0);
+        let mut backoff = Backoff::new(random_seed());
         let mut n_rounds = 0;
         loop {
             n_rounds += 1;
