@@ -1,7 +1,8 @@
 """What the servers of `servers.py` are: how each is started, how one knows that it answers, and what it is called by.
 
 A server is a function of the folder that it may write to. It returns its command line, the environment of that, a
-`check` that raises until the server answers as it should, and the variables that tell others of it.
+`check` that raises until the server answers as it should, what it may leave outside its folder, and the variables
+that tell others of it.
 """
 
 import contextlib
@@ -28,7 +29,8 @@ READER = ("calve-test-reader", "calve-test-reader-secret")
 
 
 def seaweedfs(home):
-    names = "s3 s3.grpc iceberg master master.grpc filer filer.grpc volume volume.grpc admin admin.grpc".split()
+    parts = ["s3", "master", "filer", "volume", "admin"]
+    names = [*parts, *(f"{part}.grpc" for part in parts), "iceberg"]
     port = dict(zip(names, free_ports(len(names))))
     identities = [identity("writer", WRITER, "Admin Read Write List Tagging"),
                   identity("reader", READER, f"Read:{BUCKET} List:{BUCKET}")]
@@ -60,7 +62,9 @@ def seaweedfs(home):
 
     return {
         "command": command,
-        "environment": without_aws(),
+        "environment": without_aws() | {"TMPDIR": "."},  # For its logs.
+        # It does not take these away when it is ended before it is ready.
+        "litter": [f"/tmp/seaweedfs-{part}-grpc-{port[f'{part}.grpc']}.sock" for part in parts],
         "check": check,
         "env": {
             "CALVE_TEST_S3_ENDPOINT": endpoint,
@@ -126,6 +130,7 @@ def localstack(home):
     return {
         "command": [VENV / "bin" / "python", SCRIPTS / "localstack_host.py"],
         "environment": without_aws() | {name: str(value) for name, value in settings.items()},
+        "litter": [],
         "check": check,
         "env": {
             "CALVE_TEST_AWS_ENDPOINT": endpoint,

@@ -96,7 +96,7 @@ def up(options):
     except BaseException:
         end(started)
         raise
-    state = [{key: server[key] for key in ("name", "pid", "began", "env")} for server in started]
+    state = [{key: server[key] for key in ("name", "pid", "began", "litter", "env")} for server in started]
     state_file(options.folder).write_text(json.dumps(state, indent=2) + "\n")
     return print_env(options)
 
@@ -182,6 +182,8 @@ def end(servers):
             time.sleep(0.05)
     for server in servers:
         tell(server, signal.SIGKILL)
+        for path in server["litter"]:
+            Path(path).unlink(missing_ok=True)
 
 
 def tell(server, which):
