@@ -24,6 +24,9 @@ main() {
   step "lints" cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
   step "build" cargo build --profile quick --workspace --locked --quiet
   step "tests" cargo test --profile quick --workspace --locked --quiet
+  step "servers that play AWS" ./scripts/local_aws.sh
+  step "tests with servers" .venv/bin/python scripts/servers.py run -- \
+    cargo test --profile quick --workspace --locked --quiet --tests -- --ignored
   [ ! -x scripts/bench.sh ] || step "short gate" ./scripts/bench.sh --gate --short
   if $long; then
     step "properties, $long_cases cases each" \
@@ -39,6 +42,7 @@ require_tools() {
   for tool in cargo cc sha256sum; do
     command -v "$tool" >/dev/null || missing "$tool" "install Rust (rustup.rs), a C compiler and coreutils"
   done
+  command -v npm >/dev/null || missing npm "install Node 20 or newer: the local Kinesis runs on it"
   cargo fmt --version >/dev/null 2>&1 || missing "cargo fmt" "rustup component add rustfmt"
   cargo clippy --version >/dev/null 2>&1 || missing "cargo clippy" "rustup component add clippy"
 }

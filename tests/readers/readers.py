@@ -5,6 +5,9 @@
   readers.py create    WAREHOUSE NAMESPACE.TABLE
 
 `create` makes the table of another tool: columns without pointers, partitioned in other ways than ours.
+
+WAREHOUSE is the directory of `catalog.db`. Tables that lie in S3 are read with CALVE_READ_S3_ENDPOINT,
+CALVE_READ_S3_ACCESS_KEY_ID and CALVE_READ_S3_SECRET_ACCESS_KEY.
 """
 
 import argparse
@@ -13,12 +16,14 @@ import datetime
 import decimal
 import importlib.metadata
 import json
+import os
 import sqlite3
 from collections import Counter
 from pathlib import Path
 
 IDS = ["event_id", "id", "message_id"]
 TYPES = ["event_type", "type"]
+S3_ACCESS = ["endpoint", "access-key-id", "secret-access-key"]
 
 
 def main():
@@ -80,7 +85,18 @@ def duckdb_with_extensions():
             if file.name.endswith(".duckdb_extension"):
                 connection.execute(f"LOAD {quoted(str(package.locate_file(file)))}")
     connection.execute("SET TimeZone = 'UTC'")
+    if s3 := s3_access():
+        scheme, _, endpoint = s3["endpoint"].partition("://")
+        connection.execute(
+            f"CREATE SECRET (TYPE s3, ENDPOINT {quoted(endpoint)}, USE_SSL {scheme == 'https'}, URL_STYLE 'path', "
+            f"REGION 'us-east-1', KEY_ID {quoted(s3['access-key-id'])}, SECRET {quoted(s3['secret-access-key'])})"
+        )
     return connection
+
+
+def s3_access():
+    names = {name: f"CALVE_READ_S3_{name.upper().replace('-', '_')}" for name in S3_ACCESS}
+    return {name: os.environ[variable] for name, variable in names.items() if variable in os.environ}
 
 
 def files_read(plan):
@@ -145,10 +161,12 @@ def create(options):
 def catalog(options):
     from pyiceberg.catalog.sql import SqlCatalog
 
+    s3 = {f"s3.{name}": value for name, value in s3_access().items()}
     return SqlCatalog(
         catalog_name(options),
         uri=f"sqlite:///{database(options)}",
         warehouse=f"file://{options.warehouse.resolve()}",
+        **(s3 | {"s3.region": "us-east-1"} if s3 else {}),
     )
 
 

@@ -1,5 +1,6 @@
 use crate::catalog::CatalogError;
 use crate::name::TableName;
+use crate::s3_error::S3Error;
 use crate::storage::StorageError;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -177,6 +178,9 @@ impl LakeError {
 
     /// The next step for a person, where there is one to name.
     pub fn hint(&self) -> Option<String> {
+        if let Some(hint) = s3_hint(self) {
+            return Some(hint.to_owned());
+        }
         match self {
             Self::OpenWarehouse { path, .. } => Some(format!(
                 "make `{path}` a directory that this user may write to, or name another warehouse"
@@ -196,8 +200,8 @@ impl LakeError {
                     .to_owned(),
             ),
             Self::StoreDataFile { .. } => Some(
-                "see that the disk has room and may be written to; nothing was committed, so the \
-                 same events can be sent again"
+                "see that the disk or the bucket has room and may be written to; nothing was \
+                 committed, so the same events can be sent again"
                     .to_owned(),
             ),
             Self::Commit { retryable: true, .. } | Self::ChangeTable { retryable: true, .. } => {
@@ -206,4 +210,11 @@ impl LakeError {
             _ => None,
         }
     }
+}
+
+/// What S3 says about its own error, when that is behind this one.
+fn s3_hint(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    let mut s3_errors = causes.filter_map(<dyn std::error::Error>::downcast_ref::<S3Error>);
+    s3_errors.find_map(S3Error::hint)
 }

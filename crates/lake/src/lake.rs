@@ -278,6 +278,6 @@ fn cannot_open(warehouse: &Path, source: Box<dyn std::error::Error + Send + Sync
 }
 
 /// Waits need to differ between writers. Nothing that is written depends on it.
-fn random_seed() -> u64 {
+pub(crate) fn random_seed() -> u64 {
     uuid::Uuid::new_v4().as_u64_pair().0
 }

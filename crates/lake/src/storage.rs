@@ -4,10 +4,12 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-/// Where objects live: a directory, later a bucket.
+use crate::s3_error::S3Error;
+
+/// Where objects live: a directory, or S3.
 ///
 /// Objects are written once, whole, and never changed. A location is a URL that the storage understands, such as
-/// `file:///warehouse/analytics/events/data/…`.
+/// `file:///warehouse/analytics/events/data/…` or `s3://bucket/analytics/events/data/…`.
 #[async_trait]
 pub trait Storage: Send + Sync + Debug {
     /// Writes an object that is not there yet; durable when this returns.
@@ -57,7 +59,15 @@ type Cause = Box<dyn StdError + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StorageError {
-    /// The object could not be written; nothing of it is visible.
+    /// The storage could not be set up.
+    #[error("cannot use `{store}`")]
+    Open {
+        /// What was to be used.
+        store: String,
+        /// The cause.
+        source: Cause,
+    },
+    /// The object could not be written. Nothing of it is visible, unless only the answer was lost: then it is there, whole.
     #[error("cannot write `{location}`")]
     Write {
         /// The object.
@@ -109,12 +119,15 @@ impl StorageError {
     /// Says whether the same call may succeed later without anybody's help.
     pub fn retryable(&self) -> bool {
         let source = match self {
-            Self::NotFound { .. } | Self::Location { .. } => return false,
+            Self::Open { .. } | Self::NotFound { .. } | Self::Location { .. } => return false,
             Self::Write { source, .. }
             | Self::Read { source, .. }
             | Self::List { source, .. }
             | Self::Delete { source, .. } => source,
         };
+        if let Some(error) = source.downcast_ref::<S3Error>() {
+            return error.retryable();
+        }
         // A denied permission stays denied; a full disk may be emptied, a network may come back.
         source.downcast_ref::<std::io::Error>().is_none_or(|error| {
             !matches!(

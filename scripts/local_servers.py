@@ -1,0 +1,213 @@
+"""What the servers of `servers.py` are: how each is started, how one knows that it answers, and what it is called by.
+
+A server is a function of the folder that it may write to. It returns its command line, the environment of that, a
+`check` that raises until the server answers as it should, what it may leave outside its folder, and the variables
+that tell others of it.
+"""
+
+import contextlib
+import datetime
+import hashlib
+import hmac
+import json
+import os
+import random
+import socket
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+SCRIPTS = Path(__file__).resolve().parent
+VENV = SCRIPTS.parent / ".venv-aws"
+REGION = "us-east-1"
+BUCKET = "lake"
+TABLE_BUCKET = "tables"
+# Only ever valid for servers of this machine.
+WRITER = ("calve-test-writer", "calve-test-writer-secret")
+READER = ("calve-test-reader", "calve-test-reader-secret")
+
+
+def seaweedfs(home):
+    parts = ["s3", "master", "filer", "volume", "admin"]
+    names = [*parts, *(f"{part}.grpc" for part in parts), "iceberg"]
+    port = dict(zip(names, free_ports(len(names))))
+    identities = [identity("writer", WRITER, "Admin Read Write List Tagging"),
+                  identity("reader", READER, f"Read:{BUCKET} List:{BUCKET}")]
+    config = home / "identities.json"
+    config.write_text(json.dumps({"identities": identities}))
+    data = home / "data"
+    data.mkdir(exist_ok=True)
+    command = [
+        VENV / "bin" / "weed", "mini", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+        f"-bucket={BUCKET}", f"-tableBucket={TABLE_BUCKET}", f"-s3.config={config}", "-s3.autoCreateBucket=false",
+        "-master.telemetry=false", "-admin.ui=false", "-webdav=false", "-s3.port.lance=0", "-metricsPort=0",
+        f"-s3.port={port['s3']}", f"-s3.port.grpc={port['s3.grpc']}", f"-s3.port.iceberg={port['iceberg']}",
+        f"-master.port={port['master']}", f"-master.port.grpc={port['master.grpc']}",
+        f"-filer.port={port['filer']}", f"-filer.port.grpc={port['filer.grpc']}",
+        f"-volume.port={port['volume']}", f"-volume.port.grpc={port['volume.grpc']}",
+        f"-admin.port={port['admin']}", f"-admin.port.grpc={port['admin.grpc']}",
+        "-s3.localSocket=s3.sock", "-filer.localSocket=filer.sock",
+    ]  # fmt: skip
+    endpoint, catalog = at(port["s3"]), at(port["iceberg"])
+
+    def check():
+        call("HEAD", f"{endpoint}/{BUCKET}", WRITER, "s3")
+        call("PUT", f"{endpoint}/{BUCKET}/.servers-answer", WRITER, "s3", body=b"yes")
+        call("DELETE", f"{endpoint}/{BUCKET}/.servers-answer", WRITER, "s3")
+        token = fetch_token(f"{catalog}/v1/oauth/tokens")
+        headers = {"Authorization": f"Bearer {token}"}
+        request("GET", f"{catalog}/v1/config?warehouse=s3://{TABLE_BUCKET}", headers)
+        request("GET", f"{catalog}/v1/{TABLE_BUCKET}/namespaces", headers)
+
+    return {
+        "command": command,
+        "environment": without_aws() | {"TMPDIR": "."},  # For its logs.
+        # It does not take these away when it is ended before it is ready.
+        "litter": [f"/tmp/seaweedfs-{part}-grpc-{port[f'{part}.grpc']}.sock" for part in parts],
+        "check": check,
+        "env": {
+            "CALVE_TEST_S3_ENDPOINT": endpoint,
+            "CALVE_TEST_S3_REGION": REGION,
+            "CALVE_TEST_S3_BUCKET": BUCKET,
+            "CALVE_TEST_S3_ACCESS_KEY_ID": WRITER[0],
+            "CALVE_TEST_S3_SECRET_ACCESS_KEY": WRITER[1],
+            "CALVE_TEST_S3_READER_ACCESS_KEY_ID": READER[0],
+            "CALVE_TEST_S3_READER_SECRET_ACCESS_KEY": READER[1],
+            "CALVE_TEST_CATALOG_URI": catalog,
+            "CALVE_TEST_CATALOG_WAREHOUSE": f"s3://{TABLE_BUCKET}",
+            "CALVE_TEST_CATALOG_TOKEN_URI": f"{catalog}/v1/oauth/tokens",
+            "CALVE_TEST_CATALOG_CLIENT_ID": WRITER[0],
+            "CALVE_TEST_CATALOG_CLIENT_SECRET": WRITER[1],
+        },
+    }
+
+
+def identity(name, key, actions):
+    credentials = [{"accessKey": key[0], "secretKey": key[1]}]
+    return {"name": name, "credentials": credentials, "actions": actions.split()}
+
+
+def fetch_token(url):
+    form = {"grant_type": "client_credentials", "client_id": WRITER[0], "client_secret": WRITER[1], "scope": "catalog"}
+    body = urllib.parse.urlencode(form).encode()
+    return json.loads(request("POST", url, {"Content-Type": "application/x-www-form-urlencoded"}, body))["access_token"]
+
+
+def localstack(home):
+    [port] = free_ports(1)
+    root = home / "root"
+    libraries = root / "usr" / "lib"
+    libraries.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        (libraries / "localstack").symlink_to(VENV / "localstack")  # Its Kinesis, which it would download.
+    endpoint = at(port)
+    settings = {
+        "FILESYSTEM_ROOT": root,
+        "LOCALSTACK_VOLUME_DIR": home / "volume",
+        "TMPDIR": temporary(home),
+        "OVERRIDE_IN_DOCKER": 0,  # Inside a container it would take `/var/lib` for its own.
+        "GATEWAY_LISTEN": f"127.0.0.1:{port}",
+        "LOCALSTACK_HOST": f"127.0.0.1:{port}",  # What the URLs of queues begin with.
+        "SQS_ENDPOINT_STRATEGY": "path",
+        "GATEWAY_SERVER": "hypercorn",  # The default one listens on all addresses.
+        "SERVICES": "s3,sqs,kinesis,sts",
+        "STRICT_SERVICE_LOADING": 1,
+        "SKIP_SSL_CERT_DOWNLOAD": 1,
+        "DISABLE_EVENTS": 1,
+        "DNS_ADDRESS": 0,
+        "NODE_OPTIONS": f"--require={SCRIPTS / 'listen_on_loopback.js'}",
+        "PATH": f"{VENV / 'bin'}:{os.environ['PATH']}",
+    }
+
+    def check():
+        call("PUT", f"{endpoint}/{BUCKET}", WRITER, "s3")
+        targets = {"sqs": ("json-1.0", "AmazonSQS.ListQueues"), "kinesis": ("json-1.1", "Kinesis_20131202.ListStreams")}
+        for service, (kind, target) in targets.items():
+            headers = {"Content-Type": f"application/x-amz-{kind}", "X-Amz-Target": target}
+            call("POST", f"{endpoint}/", WRITER, service, headers, b"{}")
+
+    return {
+        "command": [VENV / "bin" / "python", SCRIPTS / "localstack_host.py"],
+        "environment": without_aws() | {name: str(value) for name, value in settings.items()},
+        "litter": [],
+        "check": check,
+        "env": {
+            "CALVE_TEST_AWS_ENDPOINT": endpoint,
+            "CALVE_TEST_AWS_REGION": REGION,
+            "CALVE_TEST_AWS_ACCESS_KEY_ID": WRITER[0],
+            "CALVE_TEST_AWS_SECRET_ACCESS_KEY": WRITER[1],
+            "CALVE_TEST_SQS_ENDPOINT": endpoint,
+            "CALVE_TEST_KINESIS_ENDPOINT": endpoint,
+            "CALVE_TEST_LOCALSTACK_S3_ENDPOINT": endpoint,
+            "CALVE_TEST_LOCALSTACK_S3_BUCKET": BUCKET,
+        },
+    }
+
+
+SERVERS = {"seaweedfs": seaweedfs, "localstack": localstack}
+
+
+def temporary(home):
+    path = home / "tmp"
+    path.mkdir(exist_ok=True)
+    return path
+
+
+def without_aws():
+    """Our environment without what would point a server at somebody's AWS account."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "S3_", "CALVE_"))}
+
+
+def at(port):
+    return f"http://127.0.0.1:{port}"
+
+
+def free_ports(n):
+    """Ports that nobody listens on, from below the range that the system hands out to outgoing connections."""
+    with contextlib.ExitStack() as stack:
+        ports = []
+        while len(ports) < n:
+            port = random.randrange(15_000, 32_000)
+            listener = stack.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                listener.bind(("127.0.0.1", port))
+                ports.append(port)
+        return ports
+
+
+# Requests, signed as AWS wants them.
+
+
+class NotReady(Exception):
+    """The server answers, but not yet what it should."""
+
+
+def call(method, url, key, service, headers=None, body=b""):
+    parts = urllib.parse.urlsplit(url)
+    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    digest = hashlib.sha256(body).hexdigest()
+    headers = {name.lower(): value for name, value in (headers or {}).items()}
+    headers |= {"host": parts.netloc, "x-amz-date": now, "x-amz-content-sha256": digest}
+    names = ";".join(sorted(headers))
+    lines = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
+    canonical = "\n".join([method, urllib.parse.quote(parts.path), parts.query, lines, names, digest])
+    scope = f"{now[:8]}/{REGION}/{service}/aws4_request"
+    to_sign = "\n".join(["AWS4-HMAC-SHA256", now, scope, hashlib.sha256(canonical.encode()).hexdigest()])
+    secret = f"AWS4{key[1]}".encode()
+    for part in scope.split("/"):
+        secret = hmac.digest(secret, part.encode(), "sha256")
+    signature = hmac.digest(secret, to_sign.encode(), "sha256").hex()
+    credential = f"AWS4-HMAC-SHA256 Credential={key[0]}/{scope}, SignedHeaders={names}, Signature={signature}"
+    return request(method, url, headers | {"authorization": credential}, body)
+
+
+def request(method, url, headers, body=None):
+    asked = urllib.request.Request(url, data=body or None, headers=headers, method=method)
+    # No proxy: these servers are on this machine.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(asked, timeout=30) as answer:
+            return answer.read()
+    except urllib.error.HTTPError as error:
+        raise NotReady(f"{method} {url}: {error.code} {error.read()[:300]!r}") from None

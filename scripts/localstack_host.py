@@ -1,0 +1,48 @@
+"""Runs LocalStack in this process, without Docker.
+
+Two places of LocalStack 4.13 want a later Python than 3.11; both are mended here before it is imported.
+"""
+
+import hashlib
+import threading
+import uuid
+
+
+def main():
+    allow_lock_in_annotations()
+    allow_bytes_in_uuid5()
+    from localstack.runtime.main import main as run
+
+    run()
+
+
+def allow_lock_in_annotations():
+    """Makes `Lock | None` an expression: until Python 3.13 `threading.Lock` is a function."""
+    if isinstance(threading.Lock, type):
+        return
+    make_lock = threading.Lock
+
+    class Lock:
+        def __new__(cls):
+            return make_lock()
+
+    threading.Lock = Lock
+    try:
+        import localstack.packages.api  # noqa: F401
+    finally:
+        threading.Lock = make_lock
+
+
+def allow_bytes_in_uuid5():
+    """Takes bytes as the name, as Python 3.12 does."""
+
+    def uuid5(namespace, name):
+        name = name if isinstance(name, bytes) else name.encode()
+        digest = hashlib.sha1(namespace.bytes + name, usedforsecurity=False).digest()
+        return uuid.UUID(bytes=digest[:16], version=5)
+
+    uuid.uuid5 = uuid5
+
+
+if __name__ == "__main__":
+    main()
