@@ -2,6 +2,30 @@
 
 use std::ops::Range;
 
+use crate::trie::narrow;
+
+/// Where a key stands in its event, with its quotes. One word, so that it travels in a register.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeySpan {
+    begin: u32,
+    end: u32,
+}
+
+impl KeySpan {
+    /// From `begin` to `end`. Events are far shorter than 4 GiB.
+    #[inline]
+    pub(crate) fn new(begin: usize, end: usize) -> Self {
+        Self {
+            begin: narrow(begin),
+            end: narrow(end),
+        }
+    }
+
+    fn range(self) -> Range<usize> {
+        self.begin as usize..self.end as usize
+    }
+}
+
 /// Writes left-over values below the objects that the walk is in.
 #[derive(Debug, Default)]
 pub(crate) struct DocWriter {
@@ -14,7 +38,7 @@ pub(crate) struct DocWriter {
 #[derive(Debug)]
 struct Object {
     /// Its key with the quotes, empty for the whole event.
-    raw_key: Range<usize>,
+    raw_key: KeySpan,
     /// Whether it has been begun in the document.
     open: bool,
     has_members: bool,
@@ -34,12 +58,12 @@ impl DocWriter {
     pub(crate) fn begin(&mut self) {
         self.out.clear();
         self.objects.clear();
-        self.enter(0..0);
+        self.enter(KeySpan::new(0, 0));
     }
 
     /// The walk enters an object.
     #[inline]
-    pub(crate) fn enter(&mut self, raw_key: Range<usize>) {
+    pub(crate) fn enter(&mut self, raw_key: KeySpan) {
         self.objects.push(Object {
             raw_key,
             open: false,
@@ -56,7 +80,7 @@ impl DocWriter {
     }
 
     /// Keeps a member of the object that the walk is in.
-    pub(crate) fn keep(&mut self, event: &[u8], raw_key: &Range<usize>, value: &[u8]) {
+    pub(crate) fn keep(&mut self, event: &[u8], raw_key: KeySpan, value: &[u8]) {
         if !self.enabled {
             return;
         }
@@ -69,7 +93,7 @@ impl DocWriter {
                     if !first_of_its_object {
                         self.out.push(b',');
                     }
-                    self.out.extend_from_slice(&event[object.raw_key.clone()]);
+                    self.out.extend_from_slice(&event[object.raw_key.range()]);
                     self.out.push(b':');
                 }
                 self.out.push(b'{');
@@ -82,7 +106,7 @@ impl DocWriter {
         if !first_of_its_object {
             self.out.push(b',');
         }
-        self.out.extend_from_slice(&event[raw_key.clone()]);
+        self.out.extend_from_slice(&event[raw_key.range()]);
         self.out.push(b':');
         self.out.extend_from_slice(value);
     }

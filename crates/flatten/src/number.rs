@@ -34,23 +34,20 @@ const LONG_DIGITS: usize = 309;
 
 impl<'a> Number<'a> {
     /// Reads the number at the front of `bytes`; `None` when there is none, or it is beyond the range of a double.
-    #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        reason = "it has one hot caller, and its result is too large for registers"
-    )]
     pub(crate) fn scan(bytes: &'a [u8]) -> Option<Self> {
-        let negative = bytes.first() == Some(&b'-');
-        let digits_at = usize::from(negative);
-        Self::scan_short(bytes, negative, digits_at)
-            .or_else(|| Self::scan_any(bytes, negative, digits_at))
+        Self::scan_short(bytes).or_else(|| Self::scan_any(bytes))
     }
 
     /// Reads a number of up to seven digits in front of the point and as many behind it, without a loop: how many digits there
-    /// are is hard to predict. `None` leaves it to [`Self::scan_any`].
+    /// are is hard to predict. `None` leaves it to [`Self::scan`].
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "as for `scan`")]
-    fn scan_short(bytes: &'a [u8], negative: bool, digits_at: usize) -> Option<Self> {
+    #[expect(
+        clippy::inline_always,
+        reason = "its result is too large for registers"
+    )]
+    pub(crate) fn scan_short(bytes: &'a [u8]) -> Option<Self> {
+        let negative = bytes.first() == Some(&b'-');
+        let digits_at = usize::from(negative);
         let (whole, n_whole) = short_digits(bytes.get(digits_at..)?)?;
         let mut end = digits_at + n_whole;
         let mut number = Self {
@@ -78,8 +75,9 @@ impl<'a> Number<'a> {
     }
 
     /// Reads any number.
-    #[inline(never)]
-    fn scan_any(bytes: &'a [u8], negative: bool, digits_at: usize) -> Option<Self> {
+    fn scan_any(bytes: &'a [u8]) -> Option<Self> {
+        let negative = bytes.first() == Some(&b'-');
+        let digits_at = usize::from(negative);
         let mut at = digits_at;
         // Wraps beyond 19 digits, and is not used then.
         let mut magnitude: u64 = 0;
@@ -436,8 +434,7 @@ mod tests {
                     format!("{whole}.{fraction}{tail}"),
                 ] {
                     let bytes = text.as_bytes();
-                    let negative = bytes.first() == Some(&b'-');
-                    let any = Number::scan_any(bytes, negative, usize::from(negative));
+                    let any = Number::scan_any(bytes);
                     let found = Number::scan(bytes);
                     assert_eq!(format!("{found:?}"), format!("{any:?}"), "{text}");
                 }

@@ -163,15 +163,22 @@ impl<'a> Scanner<'a> {
     }
 
     /// Takes a number; refuses those beyond the range of a double.
-    #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        reason = "it has one hot caller, and its result is too large for registers"
-    )]
     pub(crate) fn number(&mut self) -> Result<Number<'a>, Stop> {
         let number = Number::scan(&self.bytes[self.at..]).ok_or(Stop::NotJson)?;
         self.at += number.token.len();
         Ok(number)
+    }
+
+    /// Takes a number of few digits; `None` leaves it to [`Self::number`].
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "its result is too large for registers"
+    )]
+    pub(crate) fn short_number(&mut self) -> Option<Number<'a>> {
+        let number = Number::scan_short(&self.bytes[self.at..])?;
+        self.at += number.token.len();
+        Some(number)
     }
 
     /// Takes any value and returns where it stands; `nesting` counts the objects and arrays around it.

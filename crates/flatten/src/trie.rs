@@ -97,6 +97,7 @@ impl Node {
 }
 
 /// 2^32 nodes or bytes of keys would need an event far beyond any limit; the arithmetic saturates.
+#[inline]
 pub(crate) fn narrow(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::builder::{ColumnBuilder, Fit, Scalar};
 use crate::candidate::{Candidate, Evidence, Position, SiblingType};
 use crate::cold;
-use crate::doc::DocWriter;
+use crate::doc::{DocWriter, KeySpan};
 use crate::number::Number;
 use crate::plan::{Plan, Sibling};
 use crate::scan::{MAX_NESTING, Scanner, Stop, unescape};
@@ -222,14 +222,14 @@ impl<'p> Walk<'p> {
         scanner: &mut Scanner<'_>,
         node: NodeId,
         previous: NodeId,
-    ) -> Result<(NodeId, Range<usize>), Stop> {
+    ) -> Result<(NodeId, KeySpan), Stop> {
         let key_at = scanner.at - 1;
         if let Some((child, n_bytes)) = self.trie.guess(node, previous, scanner.rest()) {
             scanner.at += n_bytes;
-            return Ok((child, key_at..scanner.at - 1));
+            return Ok((child, KeySpan::new(key_at, scanner.at - 1)));
         }
         let text = scanner.text()?;
-        let raw_key = key_at..scanner.at;
+        let raw_key = KeySpan::new(key_at, scanner.at);
         let raw = &scanner.bytes[text.inner];
         let child = if text.escaped {
             let mut key = std::mem::take(&mut self.scratch);
@@ -251,7 +251,7 @@ impl<'p> Walk<'p> {
         &mut self,
         scanner: &mut Scanner<'_>,
         node: NodeId,
-        raw_key: Range<usize>,
+        raw_key: KeySpan,
         nesting: usize,
     ) -> Result<bool, Stop> {
         let first = scanner.peek_token().ok_or(Stop::NotJson)?;
@@ -260,7 +260,7 @@ impl<'p> Walk<'p> {
         let member = Member {
             bytes,
             node,
-            raw_key: &raw_key,
+            raw_key,
             start,
         };
         if let Some(declared) = self.trie.nodes[node as usize].declared
@@ -289,8 +289,13 @@ impl<'p> Walk<'p> {
                 );
             }
         } else if matches!(first, b'0'..=b'9' | b'-') {
-            let number = scanner.number()?;
-            self.number(&member, number);
+            // Apart, since a short number then stays in registers.
+            if let Some(number) = scanner.short_number() {
+                self.short_number(&member, number);
+            } else {
+                let number = scanner.number()?;
+                self.scalar(&member, Scalar::Number(number), number.token);
+            }
         } else if first == b'{' {
             return self.inner_object(scanner, &member, nesting);
         } else {
@@ -377,9 +382,9 @@ impl<'p> Walk<'p> {
         }
     }
 
-    /// A number: nearly always it fits its column.
+    /// A short number: nearly always it fits its column.
     #[inline]
-    fn number(&mut self, member: &Member<'_>, number: Number<'_>) {
+    fn short_number(&mut self, member: &Member<'_>, number: Number<'_>) {
         let node = &self.trie.nodes[member.node as usize];
         if let (None, Target::Column(column)) = (node.time_rank, node.target)
             && let Some(builder) = self.columns.get_mut(column as usize)
@@ -408,7 +413,7 @@ impl<'p> Walk<'p> {
             return Ok(true);
         }
         scanner.at += 1;
-        self.doc.enter(member.raw_key.clone());
+        self.doc.enter(member.raw_key);
         let any_kept = self.object(scanner, member.node, nesting + 1)?;
         self.doc.leave();
         if !any_kept {
@@ -600,7 +605,7 @@ struct Member<'a> {
     bytes: &'a [u8],
     node: NodeId,
     /// Its key with the quotes.
-    raw_key: &'a Range<usize>,
+    raw_key: KeySpan,
     /// Where its value begins.
     start: usize,
 }
