@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow_schema::{ArrowError, Field, Fields, Schema, SchemaRef};
+use arrow_schema::{ArrowError, Field, FieldRef, Fields, Schema, SchemaRef};
 
 use crate::cold::{self, TimeLookup};
 use crate::output::Names;
@@ -54,14 +54,19 @@ pub(crate) fn flatten(
     }
     let findings = chunk.walk.findings();
     let n_rows = chunk.walk.n_rows;
-    let arrays = chunk
-        .walk
-        .columns
-        .into_iter()
-        .map(|column| column.finish(n_rows));
-    let arrays = arrays.collect::<Result<Vec<ArrayRef>, ArrowError>>()?;
+    let mut fields = Vec::with_capacity(chunk.walk.columns.len());
+    let mut arrays = Vec::with_capacity(chunk.walk.columns.len());
+    for (field, column) in schema.fields().iter().zip(chunk.walk.columns) {
+        // Millions of events without fields must not cost a null for each column of a wide table.
+        if column.len() > 0 {
+            let array = column.finish(n_rows)?;
+            fields.push(with_type_of(field, &array));
+            arrays.push(array);
+        }
+    }
     let options = RecordBatchOptions::new().with_row_count(Some(n_rows));
-    let rows = RecordBatch::try_new_with_options(schema_of(schema, &arrays), arrays, &options)?;
+    let schema = Arc::new(Schema::new(Fields::from(fields)));
+    let rows = RecordBatch::try_new_with_options(schema, arrays, &options)?;
     Ok(Chunk {
         rows: (n_rows > 0).then_some(rows),
         refused,
@@ -70,17 +75,13 @@ pub(crate) fn flatten(
     })
 }
 
-/// The schema with the types of the arrays: texts that repeat have a dictionary in this chunk.
-fn schema_of(schema: &SchemaRef, arrays: &[ArrayRef]) -> SchemaRef {
-    let fields = schema.fields().iter().zip(arrays);
-    let fields = fields.map(|(field, array)| {
-        if field.data_type() == array.data_type() {
-            return Arc::clone(field);
-        }
-        let data_type = array.data_type().clone();
-        Arc::new(Field::new(field.name(), data_type, field.is_nullable()))
-    });
-    Arc::new(Schema::new(fields.collect::<Fields>()))
+/// The field with the type of its array: texts that repeat have a dictionary in this chunk.
+fn with_type_of(field: &FieldRef, array: &ArrayRef) -> FieldRef {
+    if field.data_type() == array.data_type() {
+        return Arc::clone(field);
+    }
+    let data_type = array.data_type().clone();
+    Arc::new(Field::new(field.name(), data_type, field.is_nullable()))
 }
 
 struct Rows<'p, 'i> {

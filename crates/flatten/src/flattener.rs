@@ -15,6 +15,10 @@ use crate::{Column, Event, FlattenError, Flattened, Input, Schema, SchemaError, 
 /// the cache; part of the result (law 8), so not a setting.
 const CHUNK_BYTES: usize = 1 << 20;
 
+/// A chunk is complete, too, when its rows times the columns of the table reach this: one value of a column makes room for all
+/// rows of its chunk, and tiny events in a wide table must not make room for millions.
+const CHUNK_CELLS: usize = 1 << 18;
+
 /// Flattens events into the rows of one table. Made once per version of the table's schema, used for many batches.
 #[derive(Debug)]
 pub struct Flattener {
@@ -44,7 +48,7 @@ impl Flattener {
     ///
     /// When Arrow refuses an array that was built, which no input is known to cause. No event alone can make this fail.
     pub fn flatten(&self, input: &Input<'_>) -> Result<Flattened, FlattenError> {
-        let ranges = cut(input.events);
+        let ranges = cut(input.events, self.plan.columns.len());
         let chunks = flatten_chunks(&self.plan, input, &ranges)?;
         let (candidates, missing_siblings) = merge(&chunks);
         if candidates.is_empty() && missing_siblings.is_empty() {
@@ -57,13 +61,14 @@ impl Flattener {
     }
 }
 
-/// Where the chunks begin and end: by bytes, never by threads.
-fn cut(events: &[Event<'_>]) -> Vec<Range<usize>> {
+/// Where the chunks begin and end: by bytes and cells, never by threads.
+fn cut(events: &[Event<'_>], n_columns: usize) -> Vec<Range<usize>> {
+    let max_rows = (CHUNK_CELLS / n_columns.max(1)).max(1);
     let mut ranges = Vec::new();
     let (mut first, mut chunk_bytes) = (0, 0);
     for (position, event) in events.iter().enumerate() {
         chunk_bytes += event.bytes.len();
-        if chunk_bytes >= CHUNK_BYTES {
+        if chunk_bytes >= CHUNK_BYTES || position + 1 - first >= max_rows {
             ranges.push(first..position + 1);
             (first, chunk_bytes) = (position + 1, 0);
         }
@@ -134,4 +139,27 @@ fn assemble(plan: &Plan, new_columns: Vec<crate::NewColumn>, chunks: Vec<Chunk>)
         flattened.n_rescued += chunk.n_rescued;
     }
     flattened
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(event: &[u8], n_events: usize, n_columns: usize, expected: &[Range<usize>]) {
+        let event = Event {
+            bytes: event,
+            record: 0,
+            index: 0,
+        };
+        assert_eq!(cut(&vec![event; n_events], n_columns), expected);
+    }
+
+    #[test]
+    fn chunks_are_cut_by_bytes_and_tiny_events_by_cells() {
+        check(&vec![b' '; 600 << 10], 5, 10, &[0..2, 2..4, 4..5]);
+        check(b"{}", 1200, 500, &[0..524, 524..1048, 1048..1200]);
+        check(b"{}", 2, usize::MAX, &[0..1, 1..2]);
+        check(b"{}", 0, 0, &[]);
+    }
 }

@@ -12,7 +12,7 @@ use crate::scan::Scanner;
 /// The rows of one batch, and what did not become rows.
 #[derive(Debug, Clone)]
 pub struct Flattened {
-    /// The columns of every batch: the table's in order, then the new ones.
+    /// The columns of the rows: the table's in order, then the new ones. A batch has those that its events have, in this order.
     pub columns: Vec<Column>,
     /// The columns to add to the table before these rows can be written; empty in the steady state.
     pub new_columns: Vec<NewColumn>,

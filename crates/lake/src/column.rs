@@ -16,7 +16,7 @@ mod text;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, new_null_array};
 use arrow_schema::{DataType, FieldRef, TimeUnit};
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, compute_leaves};
 use parquet::basic::ZstdLevel;
@@ -122,6 +122,20 @@ impl ColumnWriter {
             Self::Other(field, writer) => compute_leaves(field, array)?
                 .iter()
                 .try_for_each(|leaf| writer.write(leaf)),
+        }
+    }
+
+    /// Takes rows without a value.
+    pub(crate) fn write_nulls(&mut self, n_rows: usize) -> Result<(), ParquetError> {
+        match self {
+            Self::Text(column) => column.write_nulls(n_rows),
+            Self::Long(column) => column.write_nulls(n_rows),
+            Self::Double(column) => column.write_nulls(n_rows),
+            Self::Boolean(column) => column.write_nulls(n_rows),
+            Self::Other(field, _) => {
+                let nulls = new_null_array(field.data_type(), n_rows);
+                self.write(&nulls)
+            }
         }
     }
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
-use arrow_array::{Array, ArrayRef, DictionaryArray, RecordBatch, new_null_array};
+use arrow_array::{Array, ArrayRef, DictionaryArray, RecordBatch};
 use arrow_schema::{ArrowError, Schema as ArrowSchema};
 use bytes::Bytes;
 use parquet::arrow::ArrowSchemaConverter;
@@ -399,10 +399,11 @@ fn present_columns(
     Ok(present)
 }
 
-/// Rows of exactly the columns of a file, in their order and types; texts may have a dictionary.
+/// Rows of exactly the columns of a file, in their order and types; texts may have a dictionary. A column that is absent has
+/// no value in these rows.
 #[derive(Debug, Clone)]
 struct Rows {
-    columns: Vec<ArrayRef>,
+    columns: Vec<Option<ArrayRef>>,
     n_rows: usize,
 }
 
@@ -422,7 +423,8 @@ impl Rows {
     }
 
     fn slice(&self, first: usize, n_rows: usize) -> Self {
-        let columns = self.columns.iter().map(|array| array.slice(first, n_rows));
+        let slice = |array: &ArrayRef| array.slice(first, n_rows);
+        let columns = self.columns.iter().map(|array| array.as_ref().map(slice));
         Self {
             columns: columns.collect(),
             n_rows,
@@ -430,7 +432,8 @@ impl Rows {
     }
 
     fn memory_bytes(&self) -> usize {
-        self.columns.iter().map(Array::get_array_memory_size).sum()
+        let arrays = self.columns.iter().flatten();
+        arrays.map(Array::get_array_memory_size).sum()
     }
 }
 
@@ -438,33 +441,33 @@ fn aligned_column(
     batch: &RecordBatch,
     column: &LayoutColumn,
     layout: &FileLayout,
-) -> Result<ArrayRef, LakeError> {
+) -> Result<Option<ArrayRef>, LakeError> {
     let name = column.field.name();
     let expected = column.field.data_type();
-    let array = match batch.column_by_name(name) {
-        None => new_null_array(expected, batch.num_rows()),
-        Some(array) if array.data_type() == expected => array.clone(),
-        Some(array) if is_keyed_text(array, expected) => array.clone(),
-        Some(array) if same_values(array.data_type(), expected) => {
-            arrow_cast::cast(array, expected)
-                .map_err(|source| encode_error(layout, batch.num_rows(), source))?
-        }
-        Some(array) => {
-            let reason = format!(
-                "it is `{}` in the rows and `{expected}` in the table",
-                array.data_type()
-            );
-            return Err(column_error(layout, name, reason));
-        }
-    };
-    if !column.field.is_nullable() && array.null_count() > 0 {
-        let reason = format!(
-            "{} rows have no value, and the table requires one",
-            array.null_count()
-        );
+    let found = batch.column_by_name(name);
+    let n_nulls = found.map_or(batch.num_rows(), Array::null_count);
+    if !column.field.is_nullable() && n_nulls > 0 {
+        let reason = format!("{n_nulls} rows have no value, and the table requires one");
         return Err(column_error(layout, name, reason));
     }
-    Ok(array)
+    Ok(Some(
+        match found.filter(|array| array.null_count() < array.len()) {
+            None => return Ok(None),
+            Some(array) if array.data_type() == expected => array.clone(),
+            Some(array) if is_keyed_text(array, expected) => array.clone(),
+            Some(array) if same_values(array.data_type(), expected) => {
+                arrow_cast::cast(array, expected)
+                    .map_err(|source| encode_error(layout, batch.num_rows(), source))?
+            }
+            Some(array) => {
+                let reason = format!(
+                    "it is `{}` in the rows and `{expected}` in the table",
+                    array.data_type()
+                );
+                return Err(column_error(layout, name, reason));
+            }
+        },
+    ))
 }
 
 /// Whether these are texts with a dictionary as the column writer takes them: 32-bit keys, and no null among the entries.
@@ -510,7 +513,10 @@ fn write_columns(
     let write = |(place, writer): (usize, &mut ColumnWriter)| {
         slices
             .iter()
-            .try_for_each(|rows| writer.write(&rows.columns[place]))
+            .try_for_each(|rows| match &rows.columns[place] {
+                Some(array) => writer.write(array),
+                None => writer.write_nulls(rows.n_rows),
+            })
     };
     match threads {
         None => writers.iter_mut().enumerate().try_for_each(write),

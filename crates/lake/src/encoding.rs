@@ -30,10 +30,16 @@ pub(crate) enum ColumnEncoding {
 }
 
 /// Decides for each column, for a file of `n_rows` rows that begins with these.
-pub(crate) fn choose(columns: &[ArrayRef], n_rows: usize) -> Vec<ColumnEncoding> {
+pub(crate) fn choose(columns: &[Option<ArrayRef>], n_rows: usize) -> Vec<ColumnEncoding> {
     columns
         .iter()
-        .map(|column| choose_for(column, n_rows))
+        .map(|column| {
+            let column = column.as_ref();
+            // Where nothing is known a dictionary is the safe choice: it gives up by itself.
+            column.map_or(ColumnEncoding::Dictionary, |column| {
+                choose_for(column, n_rows)
+            })
+        })
         .collect()
 }
 

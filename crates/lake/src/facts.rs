@@ -132,9 +132,11 @@ impl Nans {
         }
     }
 
-    pub(crate) fn count(&mut self, columns: &[ArrayRef]) {
+    pub(crate) fn count(&mut self, columns: &[Option<ArrayRef>]) {
         for (place, n_nans) in self.counts.values_mut() {
-            let array = &columns[*place];
+            let Some(array) = &columns[*place] else {
+                continue;
+            };
             let found = match array.data_type() {
                 DataType::Float32 => array
                     .as_primitive::<Float32Type>()

@@ -131,45 +131,45 @@ pub(crate) fn rows_of(flattened: &Flattened) -> Result<Vec<Vec<Cell>>, String> {
         if batch.num_rows() == 0 {
             return Err("an empty batch".to_owned());
         }
-        let fields: Vec<_> = batch
-            .schema_ref()
-            .fields()
-            .iter()
-            .map(|field| {
-                (
-                    field.name().clone(),
-                    // Texts may come with a dictionary.
-                    match field.data_type() {
-                        DataType::Dictionary(_, values) => values.as_ref().clone(),
-                        other => other.clone(),
-                    },
-                    field.is_nullable(),
-                )
-            })
-            .collect();
-        let columns: Vec<_> = flattened
+        let schema = batch.schema_ref();
+        let places = flattened
             .columns
             .iter()
-            .map(|column| {
-                (
-                    column.name.clone(),
-                    column.data_type.clone(),
-                    !column.required,
-                )
-            })
-            .collect();
-        same("fields of a batch", &fields, &columns)?;
-        rows.extend((0..batch.num_rows()).map(|row| cells_of(batch, row)));
+            .map(|column| schema.index_of(&column.name).ok());
+        let places: Vec<Option<usize>> = places.collect();
+        let in_order: Vec<usize> = places.iter().flatten().copied().collect();
+        same(
+            "order of columns",
+            &in_order,
+            &(0..batch.num_columns()).collect(),
+        )?;
+        for (column, place) in flattened.columns.iter().zip(&places) {
+            let Some(place) = *place else {
+                same("a required column is left out", &column.required, &false)?;
+                continue;
+            };
+            let field = schema.field(place);
+            // Texts may come with a dictionary.
+            let data_type = match field.data_type() {
+                DataType::Dictionary(_, values) => values.as_ref(),
+                other => other,
+            };
+            same("type", data_type, &column.data_type)?;
+            same("nullability", &field.is_nullable(), &!column.required)?;
+        }
+        rows.extend((0..batch.num_rows()).map(|row| cells_of(batch, &places, row)));
     }
     Ok(rows)
 }
 
-fn cells_of(batch: &RecordBatch, row: usize) -> Vec<Cell> {
-    batch
-        .columns()
-        .iter()
-        .map(|array| cell_of(array.as_ref(), row))
-        .collect()
+/// The cells of a row; a column that the batch leaves out is null.
+fn cells_of(batch: &RecordBatch, places: &[Option<usize>], row: usize) -> Vec<Cell> {
+    let cell = |place: &Option<usize>| {
+        place.map_or(Cell::Null, |place| {
+            cell_of(batch.column(place).as_ref(), row)
+        })
+    };
+    places.iter().map(cell).collect()
 }
 
 fn cell_of(array: &dyn Array, row: usize) -> Cell {

@@ -118,6 +118,19 @@ impl<T: Number> NumberColumn<T> {
         Ok(())
     }
 
+    /// Takes rows without a value.
+    pub(crate) fn write_nulls(&mut self, mut n_rows: usize) -> Result<(), ParquetError> {
+        while n_rows > 0 {
+            let n_taken = n_rows.min(PAGE_ROWS - self.presence.n_rows());
+            self.presence.append_nulls(n_taken);
+            if self.presence.n_rows() >= PAGE_ROWS {
+                self.end_page()?;
+            }
+            n_rows -= n_taken;
+        }
+        Ok(())
+    }
+
     fn end_page(&mut self) -> Result<(), ParquetError> {
         let (n_rows, n_nulls) = (self.presence.n_rows(), self.presence.n_nulls());
         self.body.clear();

@@ -40,6 +40,12 @@ impl Presence {
         }
     }
 
+    /// Adds rows without a value.
+    pub(crate) fn append_nulls(&mut self, n_rows: usize) {
+        self.rows.append_n(n_rows, false);
+        self.n_nulls += n_rows;
+    }
+
     /// Writes the definition levels of the page in front of its values, and begins the next page. Columns that the
     /// table requires have none.
     pub(crate) fn take_levels(&mut self, out: &mut Vec<u8>) {

@@ -88,6 +88,19 @@ impl TextColumn {
         Ok(())
     }
 
+    /// Takes rows without a value.
+    pub(crate) fn write_nulls(&mut self, mut n_rows: usize) -> Result<(), ParquetError> {
+        while n_rows > 0 {
+            let n_taken = n_rows.min(PAGE_ROWS - self.presence.n_rows());
+            self.presence.append_nulls(n_taken);
+            if self.presence.n_rows() >= PAGE_ROWS {
+                self.end_page()?;
+            }
+            n_rows -= n_taken;
+        }
+        Ok(())
+    }
+
     /// Takes texts of which each one stands once in `texts`, so that it is looked up once.
     pub(crate) fn write_keyed(
         &mut self,
