@@ -13,7 +13,7 @@ use crate::{Column, Event, FlattenError, Flattened, Input, Schema, SchemaError, 
 
 /// A chunk is complete when its events reach this many bytes of JSON. Enough rows for the arrays to pay off, few enough to stay in
 /// the cache; part of the result (law 8), so not a setting.
-const CHUNK_BYTES: usize = 1 << 20;
+pub(crate) const CHUNK_BYTES: usize = 1 << 20;
 
 /// A chunk is complete, too, when its rows times the columns of the table reach this: one value of a column makes room for all
 /// rows of its chunk, and tiny events in a wide table must not make room for millions.

@@ -9,7 +9,9 @@ use arrow_array::types::Int32Type;
 use arrow_array::{ArrayRef, DictionaryArray, PrimitiveArray, StringArray};
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::ArrowError;
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
+
+use crate::flattener::CHUNK_BYTES;
 
 /// When so many texts have been put and none came twice, most will not.
 const TEXTS_TO_JUDGE_BY: usize = 48;
@@ -46,7 +48,7 @@ impl TextBuilder {
         Self {
             keys: Vec::new(),
             texts: Texts::new(),
-            table: Some(Table::default()),
+            table: Some(Table::new()),
             n_put: 0,
             last_key: NO_KEY,
         }
@@ -195,9 +197,20 @@ impl Texts {
 }
 
 /// The key of each text that has been met: open addressing over a power of two of slots.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Table {
     slots: Vec<Slot>,
+    seeds: Seeds,
+}
+
+/// Drawn per table, so that nobody can choose texts that collide; the order of the slots is never looked at.
+#[derive(Debug)]
+struct Seeds {
+    /// For texts of up to 16 bytes.
+    head: u64,
+    tail: u64,
+    /// For longer ones.
+    long: RandomState,
 }
 
 /// What is known of one text without looking at it. Up to 16 bytes that is all there is to know.
@@ -218,6 +231,18 @@ struct Slot {
 }
 
 impl Table {
+    fn new() -> Self {
+        let long = RandomState::default();
+        Self {
+            slots: Vec::new(),
+            seeds: Seeds {
+                head: long.hash_one(0_u64),
+                tail: long.hash_one(1_u64),
+                long,
+            },
+        }
+    }
+
     /// The key of the text; a new one is added to `texts`.
     #[inline]
     fn key(&mut self, text: &[u8], ahead: &[u8], texts: &mut Texts) -> i32 {
@@ -225,9 +250,9 @@ impl Table {
         if texts.len() * 2 >= self.slots.len() {
             self.grow();
         }
-        let digest = Digest::of(text, ahead);
+        let digest = Digest::of(text, ahead, &self.seeds);
         let last = self.slots.len() - 1;
-        let mut place = digest.place() & last;
+        let mut place = digest.place(&self.seeds) & last;
         loop {
             let slot = &mut self.slots[place];
             if slot.taken == 0 {
@@ -249,7 +274,7 @@ impl Table {
         let n_slots = (self.slots.len() * 4).max(64);
         let old = std::mem::replace(&mut self.slots, vec![Slot::default(); n_slots]);
         for slot in old.into_iter().filter(|slot| slot.taken != 0) {
-            let mut place = slot.digest.place() & (n_slots - 1);
+            let mut place = slot.digest.place(&self.seeds) & (n_slots - 1);
             while self.slots[place].taken != 0 {
                 place = (place + 1) & (n_slots - 1);
             }
@@ -260,10 +285,9 @@ impl Table {
 
 impl Digest {
     #[inline]
-    fn of(text: &[u8], ahead: &[u8]) -> Self {
-        const HASHER: FixedState = FixedState::with_seed(0);
+    fn of(text: &[u8], ahead: &[u8], seeds: &Seeds) -> Self {
         let (head, tail) = if text.len() > 16 {
-            (HASHER.hash_one(text), 0)
+            (seeds.long.hash_one(text), 0)
         } else if let Some(words) = ahead.first_chunk::<16>() {
             padded(words, text.len())
         } else {
@@ -285,14 +309,10 @@ impl Digest {
         self.text_bytes <= 16
     }
 
-    /// Where a search begins. The two factors are odd and far apart in all bits; the product's upper half depends on all bits
-    /// of both.
+    /// Where a search begins. The product's upper half depends on all bits of both factors, its lower half on the low ones.
     #[inline]
-    fn place(self) -> usize {
-        let (a, b) = (
-            self.head ^ 0x9E37_79B9_7F4A_7C15,
-            self.tail ^ 0xD1B5_4A32_D192_ED03,
-        );
+    fn place(self, seeds: &Seeds) -> usize {
+        let (a, b) = (self.head ^ seeds.head, self.tail ^ seeds.tail);
         let product = u128::from(a) * u128::from(b ^ u64::from(self.text_bytes) << 56);
         #[expect(clippy::cast_possible_truncation, reason = "folded on purpose")]
         let folded = (product >> 64) as u64 ^ product as u64;
@@ -323,14 +343,16 @@ fn offset(bytes: &[u8]) -> i32 {
 }
 
 /// Makes room for the text of row `row`, and for the rows to come if they are like those before: a column then grows two or
-/// three times rather than ten, and one that is rarely filled stays small.
+/// three times rather than ten, and one that is rarely filled stays small. One long text among many short events says little:
+/// no more room is made for the rows to come than a chunk has bytes.
 #[cold]
 fn grow(bytes: &mut Vec<u8>, text_bytes: usize, row: usize, max_rows: usize) {
     const ROWS_TO_JUDGE_BY: usize = 32;
     let needed = bytes.len() + text_bytes;
     let rows_before = (row + 1).max(ROWS_TO_JUDGE_BY);
     let expected = needed.saturating_mul(max_rows.max(rows_before)) / rows_before;
-    bytes.reserve_exact((expected + expected / 16).max(needed * 2) - bytes.len());
+    let expected = (expected + expected / 16).min(needed + CHUNK_BYTES);
+    bytes.reserve_exact(expected.max(needed * 2) - bytes.len());
 }
 
 #[cfg(test)]
@@ -391,6 +413,39 @@ mod tests {
             false,
         );
         check((0..30).map(|n| format!("{n}")), true);
+    }
+
+    #[test]
+    fn texts_that_collide_under_known_seeds_are_found_at_once() {
+        let digest = |text: &str, seeds: &Seeds| Digest::of(text.as_bytes(), &[], seeds);
+        let known = Seeds {
+            head: 0x9E37_79B9_7F4A_7C15,
+            tail: 0xD1B5_4A32_D192_ED03,
+            long: RandomState::default(),
+        };
+        let texts = (0..).map(|n| format!("{n:08x}"));
+        let collide = texts.filter(|text| digest(text, &known).place(&known) & 0xFFFF < 16);
+        let (mut table, mut entries) = (Table::new(), Texts::new());
+        for text in collide.take(1000) {
+            table.key(text.as_bytes(), &[], &mut entries);
+        }
+        let last = table.slots.len() - 1;
+        let taken = table.slots.iter().enumerate();
+        let steps = taken
+            .filter(|(_, slot)| slot.taken != 0)
+            .map(|(at, slot)| at.wrapping_sub(slot.digest.place(&table.seeds)) & last);
+        let n_steps: usize = steps.sum();
+        assert!(n_steps < 4 * 1000, "{n_steps}");
+    }
+
+    #[test]
+    fn a_long_text_among_many_short_events_makes_room_for_itself() {
+        let mut builder = TextBuilder::new();
+        for n in 0..100 {
+            builder.push(format!("{n}").as_bytes(), &[], 250_000);
+        }
+        builder.push(&[b'x'; CHUNK_BYTES / 2], &[], 250_000);
+        assert!(builder.texts.bytes.capacity() <= 2 * CHUNK_BYTES);
     }
 
     #[test]
