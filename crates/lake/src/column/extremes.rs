@@ -44,13 +44,16 @@ impl Extremes {
         }
     }
 
-    /// Whether both are at least those of `before`.
+    /// Whether both, as a page index keeps them, are at least those of `before`. Shortening may turn their order around: a
+    /// shorter front is the lower one.
     pub(crate) fn ascends_from(&self, before: &Self) -> bool {
         match (before, self) {
             (Self::Boolean(a, b), Self::Boolean(c, d)) => a <= c && b <= d,
             (Self::Long(a, b), Self::Long(c, d)) => a <= c && b <= d,
             (Self::Double(a, b), Self::Double(c, d)) => a <= c && b <= d,
-            (Self::Text(a, b), Self::Text(c, d)) => a <= c && b <= d,
+            (Self::Text(a, b), Self::Text(c, d)) => {
+                shortened(a).0 <= shortened(c).0 && raised(b).0 <= raised(d).0
+            }
             _ => false,
         }
     }
@@ -162,6 +165,31 @@ mod tests {
         let text = "\u{10FFFF}".repeat(20);
         let (_, max) = Extremes::Text(text.clone().into(), text.clone().into()).kept();
         assert_eq!(max, text.into_bytes());
+    }
+
+    #[test]
+    fn pages_ascend_only_when_what_is_kept_of_them_does() {
+        let page = |text: String| Extremes::Text(text.clone().into(), text.into());
+        let ascend = |lower: &Extremes, upper: &Extremes| {
+            let ((min, max), (next_min, next_max)) = (lower.kept(), upper.kept());
+            assert_eq!(
+                upper.ascends_from(lower),
+                min <= next_min && max <= next_max
+            );
+            upper.ascends_from(lower)
+        };
+        let front = "a".repeat(62);
+        // The second one is cut in front of its last character, which does not fit.
+        assert!(!ascend(
+            &page(format!("{front}é and more")),
+            &page(format!("{front}\u{1234} and more"))
+        ));
+        // The first one is raised by a character further in front, above the second one.
+        assert!(!ascend(
+            &page(format!("{front}\u{7f}\u{7f} and more")),
+            &page(format!("{front}\u{80}"))
+        ));
+        assert!(ascend(&page("a".repeat(70)), &page("b".repeat(70))));
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! Columns of 64 bits: integers, times and doubles.
 
+use std::hash::BuildHasher;
+
 use arrow_buffer::NullBuffer;
+use foldhash::fast::RandomState;
 use parquet::basic::Encoding;
 use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
@@ -18,6 +21,8 @@ const DICTIONARY_ENTRIES: usize = (1 << 20) / 8;
 /// A value of 64 bits.
 pub(crate) trait Number: Copy {
     fn bits(self) -> u64;
+    /// Other bits that readers take for the same value.
+    fn equal_bits(bits: u64) -> Option<u64>;
     fn extremes(values: &[Self]) -> Option<Extremes>;
     /// Appends the values as `DELTA_BINARY_PACKED`, or plain where the type has no differences.
     fn write_delta(values: &[Self], out: &mut Vec<u8>) -> Encoding;
@@ -26,6 +31,10 @@ pub(crate) trait Number: Copy {
 impl Number for i64 {
     fn bits(self) -> u64 {
         self.cast_unsigned()
+    }
+
+    fn equal_bits(_: u64) -> Option<u64> {
+        None
     }
 
     fn extremes(values: &[Self]) -> Option<Extremes> {
@@ -45,6 +54,12 @@ impl Number for i64 {
 impl Number for f64 {
     fn bits(self) -> u64 {
         self.to_bits()
+    }
+
+    fn equal_bits(bits: u64) -> Option<u64> {
+        // A filter knows bits, and the two zeros differ in their sign.
+        let zero = Self::from_bits(bits);
+        (zero == 0.0).then(|| (-zero).to_bits())
     }
 
     fn extremes(values: &[Self]) -> Option<Extremes> {
@@ -150,7 +165,7 @@ impl<T: Number> NumberColumn<T> {
         {
             self.values
                 .iter()
-                .for_each(|value| filter.insert(value.bits().to_le_bytes().as_slice()));
+                .for_each(|value| note::<T>(value.bits(), filter));
         }
         self.values.clear();
         Ok(())
@@ -182,6 +197,12 @@ impl<T: Number> NumberColumn<T> {
         if self.presence.n_rows() > 0 {
             self.end_page()?;
         }
+        if let (Some(filter), Some(dictionary)) = (&mut self.bloom_filter, &self.dictionary) {
+            dictionary
+                .entries
+                .iter()
+                .for_each(|&bits| note::<T>(bits, filter));
+        }
         let plain = self.dictionary.map(|dictionary| {
             let mut plain = Vec::with_capacity(dictionary.entries.len() * 8);
             dictionary
@@ -190,13 +211,18 @@ impl<T: Number> NumberColumn<T> {
                 .for_each(|bits| plain.extend_from_slice(&bits.to_le_bytes()));
             (plain, dictionary.entries.len())
         });
-        if let (Some(filter), Some((plain, _))) = (&mut self.bloom_filter, &plain) {
-            plain.chunks_exact(8).for_each(|value| filter.insert(value));
-        }
         let dictionary = plain
             .as_ref()
             .map(|(plain, n_entries)| (plain.as_slice(), *n_entries));
         self.pages.finish(dictionary, self.bloom_filter)
+    }
+}
+
+/// Notes a value in the filter, under each of its spellings.
+fn note<T: Number>(bits: u64, filter: &mut Sbbf) {
+    filter.insert(bits.to_le_bytes().as_slice());
+    if let Some(bits) = T::equal_bits(bits) {
+        filter.insert(bits.to_le_bytes().as_slice());
     }
 }
 
@@ -210,6 +236,8 @@ struct Dictionary {
     entries: Vec<u64>,
     /// Open addressing over a power of two of slots: the place of an entry plus one, or 0.
     slots: Vec<u32>,
+    /// Seeded per process, so that nobody can choose values that collide; the order of the slots is never looked at.
+    hasher: RandomState,
 }
 
 impl Dictionary {
@@ -239,13 +267,11 @@ impl Dictionary {
         }
     }
 
-    /// Where the search for a value begins. Multiplying by an odd number spreads what differs in any bits over the highest
-    /// ones (Knuth, The Art of Computer Programming 3, 6.4); doubles differ in their highest bits, so these are folded in.
+    /// Where the search for a value begins.
     #[inline]
     fn slot(&self, bits: u64) -> usize {
-        let hash = (bits ^ (bits >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let n_bits = self.slots.len().trailing_zeros();
-        usize::try_from(hash >> (u64::BITS - n_bits)).unwrap_or_default()
+        let hash = self.hasher.hash_one(bits);
+        usize::try_from(hash).unwrap_or_default() & (self.slots.len() - 1)
     }
 
     #[cold]
@@ -258,5 +284,30 @@ impl Dictionary {
             }
             self.slots[slot] = u32::try_from(place + 1).unwrap_or(u32::MAX);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_collide_under_a_known_factor_are_found_at_once() {
+        // Times the golden ratio, whose inverse this is, all of them have the same highest bits.
+        const INVERSE: u64 = 0xF1DE_83E1_9937_733D;
+        assert_eq!(INVERSE.wrapping_mul(0x9E37_79B9_7F4A_7C15), 1);
+        let mut dictionary = Dictionary::default();
+        for n in 0..1000 {
+            let folded = INVERSE.wrapping_mul(n);
+            dictionary.index(folded ^ (folded >> 32));
+        }
+        let last = dictionary.slots.len() - 1;
+        let taken = dictionary.slots.iter().enumerate();
+        let steps = taken.filter(|(_, entry)| **entry != 0).map(|(at, entry)| {
+            let begin = dictionary.slot(dictionary.entries[*entry as usize - 1]);
+            at.wrapping_sub(begin) & last
+        });
+        let n_steps: usize = steps.sum();
+        assert!(n_steps < 4 * 1000, "{n_steps}");
     }
 }

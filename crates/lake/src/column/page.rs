@@ -262,6 +262,9 @@ fn compress(body: &[u8], level: ZstdLevel) -> Result<Bytes, ParquetError> {
         buffer.clear();
         buffer.reserve(zstd::zstd_safe::compress_bound(body.len()));
         compressor.compress_to_buffer(body, buffer)?;
-        Ok(Bytes::copy_from_slice(buffer))
+        let compressed = Bytes::copy_from_slice(buffer);
+        // One text of hundreds of megabytes must not take memory for as long as the thread lives.
+        buffer.shrink_to(4 * PAGE_BYTES);
+        Ok(compressed)
     })
 }

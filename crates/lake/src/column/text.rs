@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use arrow_array::types::Int32Type;
 use arrow_array::{Array, DictionaryArray, StringArray};
 use arrow_buffer::NullBuffer;
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use parquet::basic::Encoding;
 use parquet::bloom_filter::Sbbf;
@@ -111,10 +111,12 @@ impl TextColumn {
         // Whatever stands where a row is null.
         let known = |key: &i32| usize::try_from(*key).ok().filter(|&key| key < texts.len());
         let length = |key: &i32| known(key).map_or(0, |key| texts.value_length(key));
+        // Then the dictionary cannot grow by much more than a page within one step, and lengths need not be looked at.
+        let texts_are_few = texts.values().len() <= PAGE_BYTES;
         let mut at = 0;
         while at < keyed.len() {
             let keys = keyed.keys().slice(at, STEP_ROWS.min(keyed.len() - at));
-            let n_rows = if self.by_dictionary {
+            let n_rows = if self.by_dictionary && texts_are_few {
                 keys.len().min(PAGE_ROWS - self.presence.n_rows())
             } else {
                 self.room(keys.values().iter().map(length))
@@ -251,6 +253,8 @@ struct Dictionary {
     /// Where each text stands in it.
     entries: Vec<(u32, u32)>,
     table: HashTable<u32>,
+    /// Seeded per process, so that nobody can choose texts that collide; the order of the table is never looked at.
+    hasher: RandomState,
     /// The page in which an entry was met last.
     met: Vec<u32>,
     page: u32,
@@ -268,8 +272,7 @@ impl Dictionary {
     /// The place of the text; a new one becomes an entry.
     #[inline]
     fn index(&mut self, text: &[u8]) -> u32 {
-        const HASHER: FixedState = FixedState::with_seed(0);
-        let hash = HASHER.hash_one(text);
+        let hash = self.hasher.hash_one(text);
         let (plain, entries) = (&self.plain, &self.entries);
         let is_it = |&place: &u32| text_at(plain, entries[place as usize]) == text;
         if let Some(&place) = self.table.find(hash, is_it) {
@@ -280,9 +283,9 @@ impl Dictionary {
         push_plain(text, &mut self.plain);
         let end = u32::try_from(self.plain.len()).unwrap_or(u32::MAX);
         self.entries.push((begin, end));
-        let (plain, entries) = (&self.plain, &self.entries);
+        let (plain, entries, hasher) = (&self.plain, &self.entries, &self.hasher);
         self.table.insert_unique(hash, place, |&place| {
-            HASHER.hash_one(text_at(plain, entries[place as usize]))
+            hasher.hash_one(text_at(plain, entries[place as usize]))
         });
         place
     }

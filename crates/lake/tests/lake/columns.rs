@@ -13,6 +13,9 @@ use lake::{ColumnDefinition, FileLayout, Lake, TableDefinition, WriteOptions, en
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
+use parquet::file::properties::ReaderProperties;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::serialized_reader::ReadOptionsBuilder;
 use parquet::file::statistics::Statistics;
 use proptest::prelude::*;
 
@@ -326,4 +329,66 @@ fn texts_of_a_megabyte_each_make_pages_of_about_a_megabyte() {
             .unwrap();
     let pages = &reader.metadata().offset_index().unwrap()[0][0].page_locations;
     assert_eq!(pages.len(), 40);
+}
+
+#[test]
+fn a_bloom_filter_finds_a_zero_by_either_sign() {
+    // By dictionary, and as they are.
+    for (n_distinct, n_rows) in [(3, 3000), (u64::MAX, 3000)] {
+        for zero in [0.0, -0.0] {
+            let doubles = (0..n_rows).map(|n| {
+                if n == 5 {
+                    zero
+                } else {
+                    (n % n_distinct + 1) as f64
+                }
+            });
+            let doubles: ArrayRef = Arc::new(Float64Array::from_iter_values(doubles));
+            let (_directory, table) = table();
+            let batch = RecordBatch::try_from_iter([("double", doubles)]).unwrap();
+            let options = WriteOptions {
+                bloom_column: Some("double".to_owned()),
+                ..WriteOptions::default()
+            };
+            let parts = split(&table, &[batch]).unwrap();
+            let files = encode(&parts[0], &FileLayout::new(&table).unwrap(), &options).unwrap();
+            let properties = ReaderProperties::builder()
+                .set_read_bloom_filter(true)
+                .build();
+            let options = ReadOptionsBuilder::new()
+                .with_reader_properties(properties)
+                .build();
+            let reader =
+                SerializedFileReader::new_with_options(files[0].bytes.clone(), options).unwrap();
+            let group = reader.get_row_group(0).unwrap();
+            let filter = group.get_column_bloom_filter(0).unwrap();
+            assert!(
+                filter.check(&0.0_f64) && filter.check(&-0.0_f64),
+                "{zero} of {n_distinct}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_dictionary_takes_long_texts_with_keys_only_up_to_about_a_megabyte() {
+    let long = "x".repeat(1 << 18);
+    let texts: Vec<String> = (0..40).map(|n| format!("{n}{long}")).collect();
+    let keyed: ArrayRef = Arc::new(
+        texts
+            .iter()
+            .map(|text| Some(text.as_str()))
+            .collect::<DictionaryArray<Int32Type>>(),
+    );
+    let (_directory, table) = table();
+    let batch = RecordBatch::try_from_iter([("keyed", keyed)]).unwrap();
+    let parts = split(&table, &[batch]).unwrap();
+    let layout = FileLayout::new(&table).unwrap();
+    let files = encode(&parts[0], &layout, &WriteOptions::default()).unwrap();
+    let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
+    let reader =
+        ParquetRecordBatchReaderBuilder::try_new_with_options(files[0].bytes.clone(), options)
+            .unwrap();
+    let pages = &reader.metadata().offset_index().unwrap()[0][0].page_locations;
+    assert_eq!(pages.len(), 10);
 }
