@@ -444,7 +444,7 @@ mod tests {
         for n in 0..100 {
             builder.push(format!("{n}").as_bytes(), &[], 250_000);
         }
-        builder.push(&[b'x'; CHUNK_BYTES / 2], &[], 250_000);
+        builder.push(&vec![b'x'; CHUNK_BYTES / 2], &[], 250_000);
         assert!(builder.texts.bytes.capacity() <= 2 * CHUNK_BYTES);
     }
 
