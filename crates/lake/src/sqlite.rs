@@ -1,17 +1,24 @@
+mod failure;
+mod file;
+mod statements;
+
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use iceberg::spec::{FormatVersion, SortOrder, TableMetadata, TableMetadataBuilder};
 use iceberg::{TableRequirement, TableUpdate};
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
 
+pub(crate) use self::failure::retryable;
+use self::failure::sqlite_code;
+use self::statements::{ADD_NAMESPACE, FROM_TABLE, MOVE_POINTER, SCHEMA};
 use crate::catalog::{Catalog, CatalogError, CommitError, NewTable, TableState};
 use crate::metadata::{UpdateError, read_metadata, updated, write_metadata};
 use crate::name::TableName;
-use crate::storage::{Storage, StorageError};
+use crate::storage::Storage;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -78,29 +85,7 @@ impl SqliteCatalog {
             let storage = Arc::clone(storage);
             Self::with_connection(connection, path, catalog_name, warehouse, storage)
         };
-        // Writing is asked for where it is allowed (SQLite falls back to reading by itself): a reader of a write-ahead log
-        // needs its index beside it, and only a connection that may write takes both away again.
-        let usual = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let error = match Connection::open_with_flags(path, usual).and_then(with) {
-            Ok(catalog) => return Ok(catalog),
-            Err(error) => error,
-        };
-        // In a directory that may not be written to, the index cannot be made. `immutable` does without it, but reads past
-        // the log, too. So it is right only when the log is empty; then nobody has the file open for writing either, since
-        // its index would be there and the first try would have worked. A log with something in it is what a process left
-        // that was killed, and stays an error: what it holds was committed, and must not be passed over.
-        let cannot_write = matches!(
-            error.sqlite_error_code(),
-            Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)
-        );
-        let log_bytes = std::fs::metadata(beside(path, "-wal")).map_or(0, |log| log.len());
-        if !cannot_write || log_bytes > 0 || beside(path, "-shm").exists() {
-            return Err(error);
-        }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-            | OpenFlags::SQLITE_OPEN_URI
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        Connection::open_with_flags(immutable_uri(path), flags).and_then(with)
+        file::open_to_read(path, with)
     }
 
     fn with_connection(
@@ -419,131 +404,6 @@ impl SqliteCatalog {
             })
         } else {
             Err(unknown("the pointer is not where it was moved to".into()))
-        }
-    }
-}
-
-/// The file that SQLite keeps beside another one.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
-
-/// The file as a URI that says that it does not change while it is read.
-fn immutable_uri(path: &Path) -> String {
-    let escaped = |byte: &u8| match byte {
-        b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
-            char::from(*byte).to_string()
-        }
-        _ => format!("%{byte:02X}"),
-    };
-    let bytes = path.as_os_str().as_encoded_bytes();
-    let path: String = bytes.iter().map(escaped).collect();
-    format!("file:{path}?immutable=1")
-}
-
-fn sqlite_code(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Option<ErrorCode> {
-    error
-        .downcast_ref::<rusqlite::Error>()
-        .and_then(rusqlite::Error::sqlite_error_code)
-}
-
-/// Says whether what failed inside the catalog may succeed later.
-pub(crate) fn retryable(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
-    if let Some(error) = error.downcast_ref::<StorageError>() {
-        return error.retryable();
-    }
-    // Another process may be done by then, a disk be emptied, a mount be back. What is no database, or may not be written
-    // to, stays so.
-    matches!(
-        sqlite_code(error),
-        Some(
-            ErrorCode::DatabaseBusy
-                | ErrorCode::DatabaseLocked
-                | ErrorCode::FileLockingProtocolFailed
-                | ErrorCode::SystemIoFailure
-                | ErrorCode::DiskFull
-                | ErrorCode::CannotOpen
-                | ErrorCode::OperationInterrupted
-                | ErrorCode::OutOfMemory
-                | ErrorCode::SchemaChanged
-        )
-    )
-}
-
-const FROM_TABLE: &str =
-    "FROM iceberg_tables WHERE catalog_name = ? AND table_namespace = ? AND table_name = ?";
-
-const MOVE_POINTER: &str = "UPDATE iceberg_tables
-    SET metadata_location = ?1, previous_metadata_location = ?2
-    WHERE catalog_name = ?3 AND table_namespace = ?4 AND table_name = ?5 AND metadata_location = ?2";
-
-const ADD_NAMESPACE: &str = "INSERT OR IGNORE INTO iceberg_namespace_properties
-    (catalog_name, namespace, property_key, property_value) VALUES (?, ?, 'exists', 'true')";
-
-/// A file that PyIceberg made has no `iceberg_type`; it is left as it is, and PyIceberg ignores ours.
-const SCHEMA: &str = "
-    CREATE TABLE IF NOT EXISTS iceberg_tables (
-        catalog_name VARCHAR(255) NOT NULL,
-        table_namespace VARCHAR(255) NOT NULL,
-        table_name VARCHAR(255) NOT NULL,
-        metadata_location VARCHAR(1000),
-        previous_metadata_location VARCHAR(1000),
-        iceberg_type VARCHAR(5),
-        PRIMARY KEY (catalog_name, table_namespace, table_name)
-    );
-    CREATE TABLE IF NOT EXISTS iceberg_namespace_properties (
-        catalog_name VARCHAR(255) NOT NULL,
-        namespace VARCHAR(255) NOT NULL,
-        property_key VARCHAR(255) NOT NULL,
-        property_value VARCHAR(1000),
-        PRIMARY KEY (catalog_name, namespace, property_key)
-    );
-";
-
-#[cfg(test)]
-mod tests {
-    use rusqlite::ffi;
-
-    use super::*;
-
-    #[track_caller]
-    fn check(code: i32, expected: bool) {
-        let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
-        assert_eq!(retryable(&error), expected, "{error}");
-    }
-
-    #[test]
-    fn a_path_is_a_uri_byte_by_byte() {
-        let uri = immutable_uri(Path::new("/a b/\u{e9}?#%/catalog.db"));
-        assert_eq!(uri, "file:/a%20b/%C3%A9%3F%23%25/catalog.db?immutable=1");
-    }
-
-    #[test]
-    fn what_may_pass_by_itself_is_tried_again() {
-        for code in [
-            ffi::SQLITE_BUSY,
-            ffi::SQLITE_BUSY_SNAPSHOT,
-            ffi::SQLITE_LOCKED,
-            ffi::SQLITE_PROTOCOL,
-            ffi::SQLITE_IOERR,
-            ffi::SQLITE_IOERR_FSYNC,
-            ffi::SQLITE_FULL,
-            ffi::SQLITE_CANTOPEN,
-            ffi::SQLITE_NOMEM,
-        ] {
-            check(code, true);
-        }
-        for code in [
-            ffi::SQLITE_READONLY,
-            ffi::SQLITE_PERM,
-            ffi::SQLITE_CORRUPT,
-            ffi::SQLITE_NOTADB,
-            ffi::SQLITE_CONSTRAINT,
-            ffi::SQLITE_ERROR,
-        ] {
-            check(code, false);
         }
     }
 }

@@ -125,14 +125,20 @@ fn table() -> (tempfile::TempDir, lake::Table) {
         DataType::Boolean,
         DataType::Int32,
     ];
-    let columns = COLUMNS
+    table_of(COLUMNS.into_iter().zip(types), false)
+}
+
+fn table_of(
+    columns: impl IntoIterator<Item = (&'static str, DataType)>,
+    required: bool,
+) -> (tempfile::TempDir, lake::Table) {
+    let columns = columns
         .into_iter()
-        .zip(types)
         .map(|(name, data_type)| ColumnDefinition {
             name: name.to_owned(),
             doc: None,
             data_type,
-            required: false,
+            required,
         });
     let definition = TableDefinition {
         columns: columns.collect(),
@@ -391,4 +397,20 @@ fn a_dictionary_takes_long_texts_with_keys_only_up_to_about_a_megabyte() {
             .unwrap();
     let pages = &reader.metadata().offset_index().unwrap()[0][0].page_locations;
     assert_eq!(pages.len(), 10);
+}
+
+#[test]
+fn a_required_column_has_no_null_behind_a_key_either() {
+    let entries: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None]));
+    let keys = Int32Array::from(vec![0, 1, 0]);
+    let keyed: ArrayRef = Arc::new(DictionaryArray::try_new(keys, entries).unwrap());
+    let (_directory, table) = table_of([("keyed", DataType::Utf8)], true);
+    let batch = RecordBatch::try_from_iter([("keyed", keyed)]).unwrap();
+    let parts = split(&table, &[batch]).unwrap();
+    let layout = FileLayout::new(&table).unwrap();
+    let error = encode(&parts[0], &layout, &WriteOptions::default()).unwrap_err();
+    assert!(
+        error.to_string().contains("1 rows have no value"),
+        "{error}"
+    );
 }
