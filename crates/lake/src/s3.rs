@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -19,7 +20,7 @@ use crate::storage::{Listed, Put, Storage, StorageError};
 ///
 /// Clones share the connections. Requests are repeated when that may help ([`S3Options::max_attempts`]), with random
 /// waits between; a write is never repeated in a way that could replace an object.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct S3Storage {
     pub(crate) client: Client,
     pub(crate) parts: PartOptions,
@@ -201,6 +202,15 @@ impl Storage for S3Storage {
         }
         storage.client = Client::from_conf(config.build());
         Some(Arc::new(storage))
+    }
+}
+
+impl fmt::Debug for S3Storage {
+    /// The client's own words are pages long.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3Storage")
+            .field("parts", &self.parts)
+            .finish_non_exhaustive()
     }
 }
 

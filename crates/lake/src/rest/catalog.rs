@@ -47,12 +47,17 @@ impl RestCatalog {
         }
     }
 
+    /// Makes the table; nothing when there is one of that name.
     async fn try_create(
         &self,
         name: &TableName,
         table: &NewTable,
-    ) -> Result<TableState, RestError> {
+    ) -> Result<Option<TableState>, RestError> {
         let server = self.client.server().await?;
+        // Some catalogs answer with the table that is there, as if they had made it.
+        if self.try_load(name).await?.is_some() {
+            return Ok(None);
+        }
         let mut properties = table.properties.clone();
         properties.insert("format-version".to_owned(), "2".to_owned());
         let body = CreateTable {
@@ -63,15 +68,17 @@ impl RestCatalog {
             properties,
         };
         let call = self.delegating(Call::post(server.tables(name.namespace()), &body)?);
-        let answer = match self.client.change(call.clone()).await {
+        let mut answer = self.client.change(call.clone()).await;
+        if matches!(&answer, Err(error) if error.is_absent()) {
             // There is no such namespace, so nothing was made.
-            Err(error) if error.is_absent() => {
-                namespaces::make(&self.client, name.namespace()).await?;
-                self.client.change(call.clone()).await?
-            }
+            namespaces::make(&self.client, name.namespace()).await?;
+            answer = self.client.change(call.clone()).await;
+        }
+        let answer = match answer {
+            Err(error) if error.status() == Some(409) => return Ok(None),
             answer => answer?,
         };
-        Ok(self.state(parsed(&call, &answer)?))
+        Ok(Some(self.state(parsed(&call, &answer)?)))
     }
 
     async fn try_commit(
@@ -147,13 +154,10 @@ impl Catalog for RestCatalog {
     }
 
     async fn create(&self, name: &TableName, table: NewTable) -> Result<TableState, CatalogError> {
-        self.try_create(name, &table).await.map_err(|error| {
-            if error.status() == Some(409) {
-                return CatalogError::AlreadyExists {
-                    table: name.clone(),
-                };
-            }
-            self.unavailable("create the table")(error)
+        let created = self.try_create(name, &table).await;
+        let created = created.map_err(self.unavailable("create the table"))?;
+        created.ok_or_else(|| CatalogError::AlreadyExists {
+            table: name.clone(),
         })
     }
 

@@ -176,3 +176,36 @@ async fn what_nobody_asked_for_is_not_used() {
     assert!(state.access.is_empty());
     assert_eq!(server.seen()[1].header("x-iceberg-access-delegation"), None);
 }
+
+#[tokio::test]
+async fn the_ledger_may_lie_where_the_service_of_the_tables_removes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let facade = Facade::over(directory.path(), Vec::new()).await;
+    let lake = facade.lake();
+    let name: TableName = "a.events".parse().unwrap();
+    let table = lake.create_table(&name, &definition(&[])).await.unwrap();
+    let commit = async |source: &str| {
+        let table = lake.load_table(&name).await.unwrap().unwrap();
+        let receipt = receipt(&lake, &table, source, &[source]).await;
+        let options = crate::support::options(1);
+        let report = lake.commit(&name, vec![receipt.clone()], &options).await;
+        assert_eq!(report.unwrap().n_rows, 1);
+        receipt
+    };
+    let before = commit("before").await;
+    let path = format!("file://{}/ledgers/", elsewhere.path().display());
+    let properties = BTreeMap::from([("calve.ledger-path".to_owned(), path.clone())]);
+    lake.set_properties(&table, &properties).await.unwrap();
+    let after = commit("after").await;
+    let head = |table: lake::Table| table.properties()["calve.ledger"].clone();
+    let head = head(lake.load_table(&name).await.unwrap().unwrap());
+    assert!(head.starts_with(&format!("{path}calve-ledger-")), "{head}");
+
+    // Without anything at hand, what was there before the move is known too.
+    let options = crate::support::options(2);
+    let other = facade.lake();
+    let again = other.commit(&name, vec![before, after], &options);
+    let known = lake::ReceiptOutcome::AlreadyCommitted;
+    assert_eq!(outcomes(&again.await.unwrap()), [known.clone(), known]);
+}

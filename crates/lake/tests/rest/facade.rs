@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -124,10 +124,13 @@ async fn done(catalog: &SqliteCatalog, request: &Request) -> Reply {
         }
         ("POST", ["v1", "a%2Fb", "namespaces", namespace, "tables"]) => {
             let json = request.json();
+            let mut properties: HashMap<String, String> = part(&json, "properties");
+            // No property of the table: it says which format it is to have.
+            assert_eq!(properties.remove("format-version").as_deref(), Some("2"));
             let table = NewTable {
                 schema: part::<Schema>(&json, "schema"),
                 partitioning: part::<UnboundPartitionSpec>(&json, "partition-spec"),
-                properties: part(&json, "properties"),
+                properties,
             };
             let name = name(namespace, json["name"].as_str().unwrap());
             match catalog.create(&name, table).await {
