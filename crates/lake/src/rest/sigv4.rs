@@ -11,6 +11,7 @@ use aws_sigv4::sign::v4;
 use aws_smithy_http_client::Builder as HttpClientBuilder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use reqwest::Url;
 use tokio::sync::Mutex;
 
 use crate::rest::call::Call;
@@ -166,7 +167,8 @@ fn signed(
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()));
     let body = SignableBody::Bytes(&call.body);
-    let request = SignableRequest::new(call.method.as_str(), call.url.as_str(), headers, body)?;
+    let url = Url::parse(&call.url)?; // Spelt as it will be sent: host in lower case, no needless port.
+    let request = SignableRequest::new(call.method.as_str(), url.as_str(), headers, body)?;
     let (instructions, _) = sign(request, &params)?.into_parts();
     let added: Vec<(String, String)> = instructions
         .headers()

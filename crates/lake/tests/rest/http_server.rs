@@ -3,9 +3,10 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
 
 /// One request as it came over the wire.
 #[derive(Debug, Clone)]
@@ -92,17 +93,45 @@ impl HttpServer {
         F: Fn(Request) -> R + Send + Sync + 'static,
         R: Future<Output = Reply> + Send + 'static,
     {
+        Self::starting(None, answer).await
+    }
+
+    /// The same over TLS.
+    pub(crate) async fn over_tls<F, R>(tls: TlsAcceptor, answer: F) -> Self
+    where
+        F: Fn(Request) -> R + Send + Sync + 'static,
+        R: Future<Output = Reply> + Send + 'static,
+    {
+        Self::starting(Some(tls), answer).await
+    }
+
+    async fn starting<F, R>(tls: Option<TlsAcceptor>, answer: F) -> Self
+    where
+        F: Fn(Request) -> R + Send + Sync + 'static,
+        R: Future<Output = Reply> + Send + 'static,
+    {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let uri = format!("http://{}", listener.local_addr().unwrap());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let uri = format!("{scheme}://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (answer, kept) = (Arc::new(answer), seen.clone());
         let accepting = tokio::spawn(async move {
             // The connections end with the server.
-            let mut connections = tokio::task::JoinSet::new();
+            let mut connections = JoinSet::new();
             for number in 0.. {
                 let (stream, _) = listener.accept().await.unwrap();
-                let (answer, seen) = (answer.clone(), kept.clone());
-                connections.spawn(serve(stream, number, answer, seen));
+                let (answer, seen, tls) = (answer.clone(), kept.clone(), tls.clone());
+                connections.spawn(async move {
+                    match tls {
+                        None => serve(stream, number, answer, seen).await,
+                        Some(tls) => {
+                            // A client that does not trust us goes away here.
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, number, answer, seen).await;
+                            }
+                        }
+                    }
+                });
             }
         });
         Self {
@@ -129,12 +158,13 @@ impl Drop for HttpServer {
     }
 }
 
-async fn serve<F, R>(
-    stream: TcpStream,
+async fn serve<S, F, R>(
+    stream: S,
     connection: usize,
     answer: Arc<F>,
     seen: Arc<Mutex<Vec<Request>>>,
 ) where
+    S: AsyncRead + AsyncWrite + Unpin,
     F: Fn(Request) -> R + Send + Sync + 'static,
     R: Future<Output = Reply> + Send + 'static,
 {
@@ -174,7 +204,10 @@ async fn serve<F, R>(
 }
 
 /// Reads one request; nothing when the client has gone.
-async fn read(stream: &mut BufReader<TcpStream>, connection: usize) -> Option<Request> {
+async fn read<S: AsyncRead + Unpin>(
+    stream: &mut BufReader<S>,
+    connection: usize,
+) -> Option<Request> {
     let mut line = String::new();
     if stream.read_line(&mut line).await.ok()? == 0 {
         return None;

@@ -18,4 +18,5 @@ mod signatures;
 #[path = "../lake/support.rs"]
 #[expect(dead_code, reason = "the tests on a directory need more of it")]
 mod support;
+mod tls;
 mod tokens;

@@ -10,7 +10,7 @@ use iceberg::{TableRequirement, TableUpdate};
 use lake::{
     Catalog, ClientCredentials, Clock, ColumnDefinition, CommitError, CommitOptions, Lake,
     LakeError, RestAuth, RestCatalog, RestOptions, S3Credentials, S3Keys, S3Options, S3Storage,
-    SchemaChange, Secret, Storage, TableName,
+    SchemaChange, Secret, Storage, StorageAccess, TableName,
 };
 use serde_json::Value;
 
@@ -302,6 +302,40 @@ async fn old_snapshots_go_in_the_commit_that_follows() {
         read(&warehouse, "pyiceberg"),
         ["0", "1", "2", "3", "4", "5"]
     );
+}
+
+#[tokio::test]
+#[ignore = "needs servers: scripts/servers.py"]
+async fn keys_that_a_catalog_gives_out_for_a_table_are_used_for_its_objects() {
+    let warehouse = warehouse(&[]).await;
+    let location = format!("{}/data/x.parquet", warehouse.table().await.location());
+    let storage = warehouse.lake.storage();
+    let access = |who: &str| {
+        StorageAccess::new(
+            [
+                (
+                    "s3.access-key-id",
+                    variable(&format!("CALVE_TEST_S3_{who}ACCESS_KEY_ID")),
+                ),
+                (
+                    "s3.secret-access-key",
+                    variable(&format!("CALVE_TEST_S3_{who}SECRET_ACCESS_KEY")),
+                ),
+                ("s3.endpoint", variable("CALVE_TEST_S3_ENDPOINT")),
+                ("s3.path-style-access", "true".to_owned()),
+            ]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into(),
+        )
+    };
+    let put = async |access| {
+        let own = storage.for_table(&access).unwrap();
+        own.put_new(&location, bytes::Bytes::from_static(b"x"))
+            .await
+    };
+    put(access("READER_")).await.unwrap_err();
+    assert_eq!(put(access("")).await.unwrap(), lake::Put::Written);
+    assert!(storage.for_table(&StorageAccess::default()).is_none());
 }
 
 /// The ids that an engine reads, which shares no code with us, in order.
