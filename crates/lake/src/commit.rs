@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use crate::backoff::Backoff;
 use crate::error::LakeError;
 use crate::lake::Lake;
-use crate::ledger::{LEDGER_PROPERTY, Ledger};
+use crate::ledger::{LEDGER_PATH_PROPERTY, LEDGER_PROPERTY, Ledger};
 use crate::name::TableName;
 use crate::receipt::Receipt;
 use crate::table::Table;
@@ -119,10 +119,12 @@ impl Lake {
 
     /// The ledger of the table as it was loaded.
     pub(crate) fn ledger<'a>(&'a self, table: &'a Table) -> Ledger<'a> {
+        let property = |name: &str| table.properties().get(name).map(String::as_str);
         Ledger {
-            storage: self.storage.as_ref(),
+            storage: table.storage().as_ref(),
+            elsewhere: property(LEDGER_PATH_PROPERTY).map(|path| (path, self.storage.as_ref())),
             cache: &self.ledgers,
-            head: table.properties().get(LEDGER_PROPERTY).map(String::as_str),
+            head: property(LEDGER_PROPERTY),
         }
     }
 

@@ -13,6 +13,10 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 /// The table property that names the newest segment.
 pub(crate) const LEDGER_PROPERTY: &str = "calve.ledger";
 
+/// The table property that names another place for segments than beside the table's metadata: for tables whose service
+/// removes what no snapshot names, as S3 Tables does. It belongs to the lake's own storage.
+pub(crate) const LEDGER_PATH_PROPERTY: &str = "calve.ledger-path";
+
 const LEDGER_FORMAT: u32 = 1;
 
 /// What one token takes in a segment, in bytes, and a generous allowance for all else.
@@ -49,7 +53,10 @@ pub(crate) struct LedgerCache {
 /// A table's ledger as it was when the table was loaded.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ledger<'a> {
+    /// Where segments are that lie beside the table's metadata.
     pub(crate) storage: &'a dyn Storage,
+    /// Where they lie elsewhere, and what serves that place.
+    pub(crate) elsewhere: Option<(&'a str, &'a dyn Storage)>,
     pub(crate) cache: &'a LedgerCache,
     /// The newest segment, if any commit was made yet.
     pub(crate) head: Option<&'a str>,
@@ -88,6 +95,8 @@ impl Ledger<'_> {
         directory: &str,
         segment_bytes: usize,
     ) -> Result<String, Cause> {
+        let directory = self.elsewhere.map_or(directory, |(path, _)| path);
+        let directory = directory.trim_end_matches('/');
         let mut newest = match self.head {
             Some(head) => Some((head.to_owned(), self.segment(head).await?.as_ref().clone())),
             None => None,
@@ -110,7 +119,9 @@ impl Ledger<'_> {
                     commits: vec![entry],
                 },
             };
-            let location = format!("{directory}/calve-ledger-{}.json", Uuid::new_v4());
+            // Table buckets take objects of a few kinds of names alone. Of these `.stats` misleads nobody: engines
+            // read such objects only where the metadata names them.
+            let location = format!("{directory}/calve-ledger-{}.stats", Uuid::new_v4());
             self.put(&location, &segment).await?;
             newest = Some((location, segment));
         }
@@ -118,9 +129,16 @@ impl Ledger<'_> {
         Ok(location)
     }
 
+    fn storage(&self, location: &str) -> &dyn Storage {
+        match self.elsewhere {
+            Some((path, storage)) if location.starts_with(path) => storage,
+            _ => self.storage,
+        }
+    }
+
     async fn put(&self, location: &str, segment: &Segment) -> Result<(), Cause> {
         let bytes = Bytes::from(serde_json::to_vec(segment)?);
-        if self.storage.put_new(location, bytes).await? == Put::AlreadyThere {
+        if self.storage(location).put_new(location, bytes).await? == Put::AlreadyThere {
             return Err(format!("`{location}` is there already").into());
         }
         self.cache.keep(location, Arc::new(segment.clone()));
@@ -131,7 +149,7 @@ impl Ledger<'_> {
         if let Some(segment) = self.cache.get(location) {
             return Ok(segment);
         }
-        let bytes = self.storage.get(location).await?;
+        let bytes = self.storage(location).get(location).await?;
         let segment: Segment = serde_json::from_slice(&bytes)
             .map_err(|error| format!("`{location}` is not a segment of a ledger: {error}"))?;
         if segment.format > LEDGER_FORMAT {
@@ -200,6 +218,7 @@ mod tests {
         for n in 0..n_commits {
             let ledger = Ledger {
                 storage: &LocalStorage,
+                elsewhere: None,
                 cache,
                 head: head.as_deref(),
             };
@@ -234,6 +253,7 @@ mod tests {
         let cache = LedgerCache::default();
         let ledger = Ledger {
             storage: &LocalStorage,
+            elsewhere: None,
             cache: &cache,
             head: head.as_deref(),
         };
@@ -252,6 +272,7 @@ mod tests {
         let cache = LedgerCache::default();
         let ledger = Ledger {
             storage: &LocalStorage,
+            elsewhere: None,
             cache: &cache,
             head: head.as_deref(),
         };
@@ -270,6 +291,7 @@ mod tests {
         let cache = LedgerCache::default();
         let ledger = Ledger {
             storage: &LocalStorage,
+            elsewhere: None,
             cache: &cache,
             head: None,
         };
@@ -301,6 +323,7 @@ mod tests {
         let cache = LedgerCache::default();
         let ledger = Ledger {
             storage: &LocalStorage,
+            elsewhere: None,
             cache: &cache,
             head: Some(&head),
         };

@@ -1,9 +1,14 @@
+use std::fmt;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use aws_config::identity::IdentityCache;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::Region;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use bytes::{Bytes, BytesMut};
 
+use crate::access::StorageAccess;
 use crate::backoff::Backoff;
 use crate::lake::random_seed;
 use crate::s3_error::S3Error;
@@ -15,7 +20,7 @@ use crate::storage::{Listed, Put, Storage, StorageError};
 ///
 /// Clones share the connections. Requests are repeated when that may help ([`S3Options::max_attempts`]), with random
 /// waits between; a write is never repeated in a way that could replace an object.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct S3Storage {
     pub(crate) client: Client,
     pub(crate) parts: PartOptions,
@@ -176,6 +181,36 @@ impl Storage for S3Storage {
             }),
             _ => Ok(()),
         }
+    }
+
+    fn for_table(&self, access: &StorageAccess) -> Option<Arc<dyn Storage>> {
+        let keys = S3Keys {
+            access_key_id: access.get("s3.access-key-id")?.to_owned(),
+            secret_access_key: access.get("s3.secret-access-key")?.to_owned(),
+            session_token: access.get("s3.session-token").map(str::to_owned),
+        };
+        let mut storage = self.with_credentials(&keys);
+        let mut config = storage.client.config().to_builder();
+        if let Some(region) = access.get("client.region").or(access.get("s3.region")) {
+            config = config.region(Region::new(region.to_owned()));
+        }
+        if let Some(endpoint) = access.get("s3.endpoint") {
+            config = config.endpoint_url(endpoint);
+        }
+        if let Some(path_style) = access.get("s3.path-style-access") {
+            config = config.force_path_style(path_style == "true");
+        }
+        storage.client = Client::from_conf(config.build());
+        Some(Arc::new(storage))
+    }
+}
+
+impl fmt::Debug for S3Storage {
+    /// The client's own words are pages long.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3Storage")
+            .field("parts", &self.parts)
+            .finish_non_exhaustive()
     }
 }
 

@@ -15,6 +15,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, pa
 pub(crate) use self::failure::retryable;
 use self::failure::sqlite_code;
 use self::statements::{ADD_NAMESPACE, FROM_TABLE, MOVE_POINTER, SCHEMA};
+use crate::access::StorageAccess;
 use crate::catalog::{Catalog, CatalogError, CommitError, NewTable, TableState};
 use crate::metadata::{UpdateError, read_metadata, updated, write_metadata};
 use crate::name::TableName;
@@ -213,6 +214,7 @@ impl SqliteCatalog {
         Ok(Some(TableState {
             metadata,
             metadata_location,
+            access: StorageAccess::default(),
         }))
     }
 
@@ -261,6 +263,7 @@ impl SqliteCatalog {
         Ok(TableState {
             metadata,
             metadata_location,
+            access: StorageAccess::default(),
         })
     }
 }
@@ -368,6 +371,18 @@ impl Catalog for SqliteCatalog {
             .filter_map(|name| name.parse().ok())
             .collect())
     }
+
+    async fn drop_table(&self, name: &TableName) -> Result<bool, CatalogError> {
+        let sql = format!("DELETE {FROM_TABLE} {}", self.only_tables());
+        let key = self.key(name);
+        let dropped = self.with(move |connection| {
+            let n_dropped = connection.execute(&sql, params![key.0, key.1, key.2])?;
+            Ok(n_dropped > 0)
+        });
+        dropped
+            .await
+            .map_err(|source| self.unavailable("drop the table", source))
+    }
 }
 
 impl SqliteCatalog {
@@ -386,6 +401,7 @@ impl SqliteCatalog {
             return Ok(TableState {
                 metadata,
                 metadata_location: location,
+                access: StorageAccess::default(),
             });
         }
         // Either another commit followed at once, or ours is gone: the log of the newest metadata knows.
@@ -401,6 +417,7 @@ impl SqliteCatalog {
             Ok(TableState {
                 metadata,
                 metadata_location: location,
+                access: StorageAccess::default(),
             })
         } else {
             Err(unknown("the pointer is not where it was moved to".into()))

@@ -6,6 +6,20 @@ use lake::{ColumnDefinition, Disposition, Lake, LakeError, TableDefinition};
 use crate::support::{Warehouse, definition};
 
 #[tokio::test]
+async fn a_table_that_is_dropped_is_gone_and_another_can_be_made_in_its_place() {
+    let warehouse = Warehouse::new().await;
+    let first = warehouse.table().await.uuid();
+    assert!(warehouse.lake.drop_table(&warehouse.name).await.unwrap());
+    assert!(!warehouse.lake.drop_table(&warehouse.name).await.unwrap());
+    assert!(warehouse.lake.list_tables().await.unwrap().is_empty());
+    let again = warehouse
+        .lake
+        .create_table(&warehouse.name, &definition(&[]))
+        .await;
+    assert_ne!(again.unwrap().uuid(), first);
+}
+
+#[tokio::test]
 async fn a_table_is_there_for_the_next_process_as_it_was_made() {
     let warehouse = Warehouse::partitioned_by(&["day(event_time)", "bucket(16, id)"]).await;
     let made = warehouse.table().await;
