@@ -49,6 +49,7 @@ mod token;
 mod work;
 mod write;
 
+pub use backoff::Backoff;
 pub use catalog::{Catalog, CatalogError, CommitError, NewTable, TableState};
 pub use commit::{CommitOptions, CommitReport, ReceiptOutcome};
 pub use data_file::{ColumnFacts, DataFile};
@@ -60,7 +61,7 @@ pub use local::LocalStorage;
 pub use name::{InvalidTableName, TableName};
 pub use part::{Part, PartitionKey, split};
 pub use partition::{InvalidPartitionTerm, PartitionTerm};
-pub use receipt::Receipt;
+pub use receipt::{RECEIPT_FORMAT, Receipt, ReceiptSource, SourceRecords};
 pub use s3::S3Storage;
 pub use s3_error::S3Error;
 pub use s3_options::{S3Credentials, S3Keys, S3Options};

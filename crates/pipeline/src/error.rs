@@ -36,6 +36,9 @@ pub enum PipelineError {
         /// Why.
         source: Box<lake::LakeError>,
     },
+    /// The settings name a REST catalog.
+    #[error("this version cannot speak to REST catalogs")]
+    NoRestCatalog,
     /// The table is not there, and is not to be created.
     #[error("the table `{table}` does not exist")]
     NoTable {
@@ -75,6 +78,26 @@ pub enum PipelineError {
         location: String,
         /// How many refused events it was to hold.
         n_events: usize,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The queue of receipts cannot be used.
+    #[error("cannot use the queue of receipts `{queue}`")]
+    OpenQueue {
+        /// Its URL.
+        queue: String,
+        /// Why.
+        source: lake::StorageError,
+    },
+    /// The receipt is not known to be durable, so nothing may be acknowledged.
+    #[error("cannot send the receipt of {n_files} files of `{table}`")]
+    SendReceipt {
+        /// The table.
+        table: String,
+        /// How many data files it names.
+        n_files: usize,
+        /// Whether it may succeed later without anybody's help.
+        retryable: bool,
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -129,7 +152,10 @@ impl PipelineError {
             Self::Quarantine { .. }
             | Self::SchemaContention { .. }
             | Self::NotCommitted { .. }
-            | Self::Deadline { .. } => Disposition::Retry,
+            | Self::Deadline { .. }
+            | Self::SendReceipt {
+                retryable: true, ..
+            } => Disposition::Retry,
             _ => Disposition::Fatal,
         }
     }
@@ -153,6 +179,15 @@ impl PipelineError {
             Self::Deadline { .. } => {
                 Some("give the function more time or memory, or send smaller payloads".to_owned())
             }
+            Self::OpenQueue { .. } => Some(
+                "set `CALVE_SQS_ENDPOINT` to a URL, or `AWS_REGION` to the region of the queue".to_owned(),
+            ),
+            Self::SendReceipt {
+                retryable: false, ..
+            } => Some(
+                "see that `CALVE_RECEIPT_QUEUE_URL` names a queue that is there, and that the function may send to it"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }

@@ -6,3 +6,5 @@ mod common;
 mod landing;
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod staged;
