@@ -7,4 +7,6 @@ mod landing;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
+mod queue;
+#[cfg(test)]
 mod staged;
