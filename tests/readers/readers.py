@@ -6,7 +6,8 @@
 
 `create` makes the table of another tool: columns without pointers, partitioned in other ways than ours.
 
-WAREHOUSE is the directory of `catalog.db`. Tables that lie in S3 are read with CALVE_READ_S3_ENDPOINT,
+WAREHOUSE is the directory of `catalog.db`, or the URL of a REST catalog, which is asked for the warehouse
+CALVE_READ_CATALOG_WAREHOUSE in the name of CALVE_READ_CATALOG_CREDENTIAL (`id:secret`). Tables that lie in S3 are read with CALVE_READ_S3_ENDPOINT,
 CALVE_READ_S3_ACCESS_KEY_ID and CALVE_READ_S3_SECRET_ACCESS_KEY.
 """
 
@@ -29,7 +30,7 @@ S3_ACCESS = ["endpoint", "access-key-id", "secret-access-key"]
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("action", choices=["duckdb", "pyiceberg", "create"])
-    parser.add_argument("warehouse", type=Path)
+    parser.add_argument("warehouse")
     parser.add_argument("table")
     parser.add_argument("--day", action="append", default=[], help="also count the rows of this UTC day")
     parser.add_argument("--time", default="event_time", help="the column that days are taken from")
@@ -159,19 +160,31 @@ def create(options):
 
 
 def catalog(options):
+    s3 = {f"s3.{name}": value for name, value in s3_access().items()}
+    s3 = s3 | {"s3.region": "us-east-1"} if s3 else {}
+    if is_rest(options):
+        from pyiceberg.catalog.rest import RestCatalog
+
+        warehouse = os.environ["CALVE_READ_CATALOG_WAREHOUSE"]
+        credential = os.environ["CALVE_READ_CATALOG_CREDENTIAL"]
+        return RestCatalog("calve", uri=options.warehouse, warehouse=warehouse, credential=credential, **s3)
+
     from pyiceberg.catalog.sql import SqlCatalog
 
-    s3 = {f"s3.{name}": value for name, value in s3_access().items()}
     return SqlCatalog(
         catalog_name(options),
         uri=f"sqlite:///{database(options)}",
-        warehouse=f"file://{options.warehouse.resolve()}",
-        **(s3 | {"s3.region": "us-east-1"} if s3 else {}),
+        warehouse=f"file://{database(options).parent}",
+        **s3,
     )
 
 
+def is_rest(options):
+    return options.warehouse.startswith(("http://", "https://"))
+
+
 def database(options):
-    return options.warehouse.resolve() / "catalog.db"
+    return Path(options.warehouse).resolve() / "catalog.db"
 
 
 def catalog_name(options):
@@ -181,6 +194,8 @@ def catalog_name(options):
 
 
 def metadata_location(options):
+    if is_rest(options):
+        return catalog(options).load_table(options.table).metadata_location
     namespace, table = options.table.rsplit(".", 1)
     query = "SELECT metadata_location FROM iceberg_tables WHERE table_namespace = ? AND table_name = ?"
     with sqlite3.connect(database(options)) as connection:

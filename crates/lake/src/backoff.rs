@@ -30,6 +30,12 @@ impl Backoff {
         tokio::time::sleep_until(deadline.map_or(until, |deadline| deadline.min(until))).await;
     }
 
+    /// Waits, but never shorter than that.
+    pub(crate) async fn wait_at_least(&mut self, shortest: Duration) {
+        let wait = self.next_wait().max(shortest);
+        tokio::time::sleep(wait).await;
+    }
+
     fn next_wait(&mut self) -> Duration {
         let longest = (self.last * 3).min(LONGEST);
         let range_us =

@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use iceberg::spec::{Schema, TableMetadata, UnboundPartitionSpec};
 use iceberg::{TableRequirement, TableUpdate};
 
+use crate::access::StorageAccess;
 use crate::name::TableName;
+use crate::rest::RestError;
 
 /// Who knows which metadata a table has now, and lets one writer at a time change it.
 ///
@@ -34,6 +36,10 @@ pub trait Catalog: Send + Sync + Debug {
 
     /// Returns the names of all tables, in order.
     async fn list(&self) -> Result<Vec<TableName>, CatalogError>;
+
+    /// Forgets the table and leaves its objects where they are. Says whether there was one; another one made under its
+    /// name meanwhile is forgotten all the same.
+    async fn drop_table(&self, name: &TableName) -> Result<bool, CatalogError>;
 }
 
 /// A table's metadata and where it is written down.
@@ -43,6 +49,8 @@ pub struct TableState {
     pub metadata: Arc<TableMetadata>,
     /// The location of its `metadata.json`.
     pub metadata_location: String,
+    /// What the catalog gives out for its objects; nothing after a commit.
+    pub access: StorageAccess,
 }
 
 /// What [`Catalog::create`] makes. Field ids of the schema are 1 to n in column order; the catalog may assign others.
@@ -110,12 +118,20 @@ impl CommitError {
     pub fn retryable(&self) -> bool {
         match self {
             Self::Conflict { .. } | Self::Unknown { .. } => true,
-            Self::Refused { source } => crate::sqlite::retryable(source.as_ref()),
+            Self::Refused { source } => retryable(source.as_ref()),
         }
     }
 
     /// The cause, as a value that can be kept.
     pub(crate) fn into_cause(self) -> Cause {
         Box::new(self)
+    }
+}
+
+/// Says whether what a catalog refused may succeed later.
+pub(crate) fn retryable(source: &(dyn StdError + Send + Sync + 'static)) -> bool {
+    match source.downcast_ref::<RestError>() {
+        Some(error) => error.retryable(),
+        None => crate::sqlite::retryable(source),
     }
 }

@@ -120,7 +120,7 @@ impl Lake {
     /// The ledger of the table as it was loaded.
     pub(crate) fn ledger<'a>(&'a self, table: &'a Table) -> Ledger<'a> {
         Ledger {
-            storage: self.storage.as_ref(),
+            storage: table.storage().as_ref(),
             cache: &self.ledgers,
             head: table.properties().get(LEDGER_PROPERTY).map(String::as_str),
         }

@@ -1,5 +1,6 @@
 use crate::catalog::CatalogError;
 use crate::name::TableName;
+use crate::rest::RestError;
 use crate::s3_error::S3Error;
 use crate::storage::StorageError;
 
@@ -55,6 +56,14 @@ pub enum LakeError {
     /// The table could not be made.
     #[error("cannot create table `{table}`")]
     CreateTable {
+        /// The table.
+        table: TableName,
+        /// The cause.
+        source: CatalogError,
+    },
+    /// The table could not be dropped, or nobody knows whether it was.
+    #[error("cannot drop table `{table}`")]
+    DropTable {
         /// The table.
         table: TableName,
         /// The cause.
@@ -152,7 +161,8 @@ impl LakeError {
         let retryable = match self {
             Self::OpenTable { source, .. }
             | Self::ListTables { source }
-            | Self::CreateTable { source, .. } => match source {
+            | Self::CreateTable { source, .. }
+            | Self::DropTable { source, .. } => match source {
                 CatalogError::Unavailable { retryable, .. } => *retryable,
                 CatalogError::AlreadyExists { .. } => false,
             },
@@ -178,7 +188,7 @@ impl LakeError {
 
     /// The next step for a person, where there is one to name.
     pub fn hint(&self) -> Option<String> {
-        if let Some(hint) = s3_hint(self) {
+        if let Some(hint) = own_hint(self) {
             return Some(hint.to_owned());
         }
         match self {
@@ -212,9 +222,11 @@ impl LakeError {
     }
 }
 
-/// What S3 says about its own error, when that is behind this one.
-fn s3_hint(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
-    let causes = std::iter::successors(Some(error), |&error| error.source());
-    let mut s3_errors = causes.filter_map(<dyn std::error::Error>::downcast_ref::<S3Error>);
-    s3_errors.find_map(S3Error::hint)
+/// What S3 or a REST catalog says about its own error, when one is behind this one.
+fn own_hint(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    let mut causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.find_map(|cause| {
+        let by_s3 = cause.downcast_ref::<S3Error>().and_then(S3Error::hint);
+        by_s3.or_else(|| cause.downcast_ref::<RestError>()?.hint())
+    })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use iceberg::{TableRequirement, TableUpdate};
 
 use crate::backoff::Backoff;
-use crate::catalog::{Catalog, CatalogError, CommitError, NewTable};
+use crate::catalog::{Catalog, CatalogError, CommitError, NewTable, TableState};
 use crate::error::LakeError;
 use crate::ledger::LedgerCache;
 use crate::local::LocalStorage;
@@ -102,9 +102,14 @@ impl Lake {
                 table: name.clone(),
                 source,
             })?;
-        state
-            .map(|state| Table::new(name.clone(), state))
-            .transpose()
+        state.map(|state| self.table(name, state)).transpose()
+    }
+
+    /// The table of this state, with the storage that its objects are kept in.
+    fn table(&self, name: &TableName, state: TableState) -> Result<Table, LakeError> {
+        let own = self.storage.for_table(&state.access);
+        let storage = own.unwrap_or_else(|| self.storage.clone());
+        Table::new(name.clone(), state, storage)
     }
 
     /// Returns the table as it is now.
@@ -125,6 +130,15 @@ impl Lake {
             .list()
             .await
             .map_err(|source| LakeError::ListTables { source })
+    }
+
+    /// Forgets the table and leaves its objects where they are. Says whether there was one.
+    pub async fn drop_table(&self, name: &TableName) -> Result<bool, LakeError> {
+        let dropped = self.catalog.drop_table(name).await;
+        dropped.map_err(|source| LakeError::DropTable {
+            table: name.clone(),
+            source,
+        })
     }
 
     /// Makes a table of format version 2 whose files are compressed with zstd.
@@ -162,7 +176,7 @@ impl Lake {
                 source,
             },
         })?;
-        Table::new(name.clone(), state)
+        self.table(name, state)
     }
 
     /// Adds the columns behind the others, in one change of the schema.
@@ -246,7 +260,12 @@ impl Lake {
                 .commit(name, requirements.clone(), updates.clone())
                 .await;
             let error = match sent {
-                Ok(state) => return Ok(SchemaChange::Added(Table::new(name.clone(), state)?)),
+                Ok(mut state) => {
+                    if state.access.is_empty() {
+                        state.access = table.access().clone(); // Which answers to commits do not repeat.
+                    }
+                    return Ok(SchemaChange::Added(self.table(name, state)?));
+                }
                 Err(error) => error,
             };
             // Whatever the answer was, the table knows better. If the change landed and only its answer was lost, the

@@ -12,6 +12,7 @@
 //!
 //! Nothing here reads a clock or a setting: the time and the seed are arguments. Names of new objects hold a random UUID.
 
+mod access;
 mod backoff;
 mod bounds;
 mod catalog;
@@ -35,6 +36,7 @@ mod name;
 mod part;
 mod partition;
 mod receipt;
+mod rest;
 mod s3;
 mod s3_error;
 mod s3_location;
@@ -49,6 +51,7 @@ mod token;
 mod work;
 mod write;
 
+pub use access::StorageAccess;
 pub use backoff::Backoff;
 pub use catalog::{Catalog, CatalogError, CommitError, NewTable, TableState};
 pub use commit::{CommitOptions, CommitReport, ReceiptOutcome};
@@ -62,6 +65,10 @@ pub use name::{InvalidTableName, TableName};
 pub use part::{Part, PartitionKey, split};
 pub use partition::{InvalidPartitionTerm, PartitionTerm};
 pub use receipt::{RECEIPT_FORMAT, Receipt, ReceiptSource, SourceRecords};
+pub use rest::{
+    ClientCredentials, Clock, RestAuth, RestCatalog, RestError, RestOptions, Secret, SigV4,
+    SigV4Service,
+};
 pub use s3::S3Storage;
 pub use s3_error::S3Error;
 pub use s3_options::{S3Credentials, S3Keys, S3Options};

@@ -1,9 +1,13 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use aws_config::identity::IdentityCache;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::Region;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use bytes::{Bytes, BytesMut};
 
+use crate::access::StorageAccess;
 use crate::backoff::Backoff;
 use crate::lake::random_seed;
 use crate::s3_error::S3Error;
@@ -176,6 +180,27 @@ impl Storage for S3Storage {
             }),
             _ => Ok(()),
         }
+    }
+
+    fn for_table(&self, access: &StorageAccess) -> Option<Arc<dyn Storage>> {
+        let keys = S3Keys {
+            access_key_id: access.get("s3.access-key-id")?.to_owned(),
+            secret_access_key: access.get("s3.secret-access-key")?.to_owned(),
+            session_token: access.get("s3.session-token").map(str::to_owned),
+        };
+        let mut storage = self.with_credentials(&keys);
+        let mut config = storage.client.config().to_builder();
+        if let Some(region) = access.get("client.region").or(access.get("s3.region")) {
+            config = config.region(Region::new(region.to_owned()));
+        }
+        if let Some(endpoint) = access.get("s3.endpoint") {
+            config = config.endpoint_url(endpoint);
+        }
+        if let Some(path_style) = access.get("s3.path-style-access") {
+            config = config.force_path_style(path_style == "true");
+        }
+        storage.client = Client::from_conf(config.build());
+        Some(Arc::new(storage))
     }
 }
 

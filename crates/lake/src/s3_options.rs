@@ -201,7 +201,8 @@ pub enum S3Credentials {
 }
 
 impl S3Credentials {
-    async fn provider(
+    /// Whoever hands these out. Nobody is asked yet.
+    pub(crate) async fn provider(
         &self,
         region: &Region,
         http: &SharedHttpClient,

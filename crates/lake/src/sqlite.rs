@@ -8,6 +8,7 @@ use iceberg::spec::{FormatVersion, SortOrder, TableMetadata, TableMetadataBuilde
 use iceberg::{TableRequirement, TableUpdate};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
+use crate::access::StorageAccess;
 use crate::catalog::{Catalog, CatalogError, CommitError, NewTable, TableState};
 use crate::metadata::{UpdateError, read_metadata, updated, write_metadata};
 use crate::name::TableName;
@@ -228,6 +229,7 @@ impl SqliteCatalog {
         Ok(Some(TableState {
             metadata,
             metadata_location,
+            access: StorageAccess::default(),
         }))
     }
 
@@ -276,6 +278,7 @@ impl SqliteCatalog {
         Ok(TableState {
             metadata,
             metadata_location,
+            access: StorageAccess::default(),
         })
     }
 }
@@ -383,6 +386,18 @@ impl Catalog for SqliteCatalog {
             .filter_map(|name| name.parse().ok())
             .collect())
     }
+
+    async fn drop_table(&self, name: &TableName) -> Result<bool, CatalogError> {
+        let sql = format!("DELETE {FROM_TABLE} {}", self.only_tables());
+        let key = self.key(name);
+        let dropped = self.with(move |connection| {
+            let n_dropped = connection.execute(&sql, params![key.0, key.1, key.2])?;
+            Ok(n_dropped > 0)
+        });
+        dropped
+            .await
+            .map_err(|source| self.unavailable("drop the table", source))
+    }
 }
 
 impl SqliteCatalog {
@@ -401,6 +416,7 @@ impl SqliteCatalog {
             return Ok(TableState {
                 metadata,
                 metadata_location: location,
+                access: StorageAccess::default(),
             });
         }
         // Either another commit followed at once, or ours is gone: the log of the newest metadata knows.
@@ -416,6 +432,7 @@ impl SqliteCatalog {
             Ok(TableState {
                 metadata,
                 metadata_location: location,
+                access: StorageAccess::default(),
             })
         } else {
             Err(unknown("the pointer is not where it was moved to".into()))

@@ -1,9 +1,11 @@
 use std::error::Error as StdError;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use crate::access::StorageAccess;
 use crate::s3_error::S3Error;
 
 /// Where objects live: a directory, or S3.
@@ -31,6 +33,12 @@ pub trait Storage: Send + Sync + Debug {
 
     /// Removes the object. One that is not there is no error.
     async fn delete(&self, location: &str) -> Result<(), StorageError>;
+
+    /// Returns the storage for the objects of one table, with what its catalog gave out for them; nothing when that is
+    /// nothing that this storage could use.
+    fn for_table(&self, _access: &StorageAccess) -> Option<Arc<dyn Storage>> {
+        None
+    }
 }
 
 /// What became of [`Storage::put_new`].

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use iceberg::spec::{FormatVersion, PartitionSpec, Schema, TableMetadata, Transform};
 use uuid::Uuid;
 
+use crate::access::StorageAccess;
 use crate::catalog::TableState;
 use crate::error::LakeError;
 use crate::name::TableName;
 use crate::schema::{ColumnDefinition, column_of};
+use crate::storage::Storage;
 
 /// A table as it was when it was loaded. It does not change; load again to see what others did.
 #[derive(Debug, Clone)]
@@ -16,15 +18,21 @@ pub struct Table {
     metadata: Arc<TableMetadata>,
     metadata_location: String,
     columns: Arc<Vec<ColumnDefinition>>,
+    access: StorageAccess,
+    storage: Arc<dyn Storage>,
 }
 
 impl Table {
-    /// Returns the table with its columns in Arrow types.
+    /// Returns the table with its columns in Arrow types. Its objects lie in the storage that serves this one table.
     ///
     /// # Errors
     ///
     /// [`LakeError::UnsupportedTable`] when a column has no Arrow type.
-    pub(crate) fn new(name: TableName, state: TableState) -> Result<Self, LakeError> {
+    pub(crate) fn new(
+        name: TableName,
+        state: TableState,
+        storage: Arc<dyn Storage>,
+    ) -> Result<Self, LakeError> {
         let fields = state.metadata.current_schema().as_struct().fields();
         let columns = fields
             .iter()
@@ -35,6 +43,8 @@ impl Table {
             metadata: state.metadata,
             metadata_location: state.metadata_location,
             columns: Arc::new(columns),
+            access: state.access,
+            storage,
         })
     }
 
@@ -88,6 +98,16 @@ impl Table {
     /// Where its `metadata.json` is.
     pub fn metadata_location(&self) -> &str {
         &self.metadata_location
+    }
+
+    /// What the catalog gave out for its objects when it was loaded. Once that has expired, load the table again.
+    pub fn access(&self) -> &StorageAccess {
+        &self.access
+    }
+
+    /// Where its objects are kept: the lake's storage, with what the catalog gave out for this table.
+    pub fn storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
     }
 
     /// Its current schema.

@@ -5,7 +5,7 @@ use iceberg::{TableRequirement, TableUpdate};
 use tokio::time::Instant;
 
 use crate::backoff::SplitMix;
-use crate::catalog::CommitError;
+use crate::catalog::{CommitError, retryable};
 use crate::commit::{CommitOptions, CommitReport, ReceiptOutcome};
 use crate::compatible;
 use crate::error::LakeError;
@@ -17,7 +17,6 @@ use crate::metadata::metadata_directory;
 use crate::name::TableName;
 use crate::receipt::Receipt;
 use crate::snapshot::{Added, References, append, timestamp_ms};
-use crate::storage::StorageError;
 use crate::table::Table;
 use crate::token::Token;
 
@@ -160,16 +159,12 @@ impl<'a> Work<'a> {
         let not_sent = |source: Cause| CommitError::Refused { source };
         let metadata = table.metadata();
         let receipts: Vec<usize> = self.pending().collect();
-        let manifests = self
-            .manifests(metadata, &receipts)
-            .await
-            .map_err(not_sent)?;
-        let lake = self.lake;
-        let storage = lake.storage.as_ref();
+        let manifests = self.manifests(table, &receipts).await.map_err(not_sent)?;
+        let storage = table.storage().as_ref();
         let elapsed_ms = i64::try_from(self.begun.elapsed().as_millis()).unwrap_or(i64::MAX);
         let now_ms = timestamp_ms(metadata, self.options.now_ms.saturating_add(elapsed_ms));
         let snapshot_id = self.new_snapshot_id(metadata);
-        let inherited = self.inherited(metadata).await.map_err(not_sent)?;
+        let inherited = self.inherited(table).await.map_err(not_sent)?;
         let listed = manifests.into_iter().chain(inherited).collect();
         let manifest_list = write_manifest_list(storage, metadata, snapshot_id, listed)
             .await
@@ -255,7 +250,7 @@ impl<'a> Work<'a> {
     /// The manifests of these receipts: written before, unless the set of receipts has changed.
     async fn manifests(
         &mut self,
-        metadata: &TableMetadata,
+        table: &Table,
         receipts: &[usize],
     ) -> Result<Vec<ManifestFile>, Cause> {
         if let Some((of, manifests)) = &self.manifests
@@ -264,7 +259,7 @@ impl<'a> Work<'a> {
             return Ok(manifests.clone());
         }
         let files = receipts.iter().flat_map(|i| &self.receipts[*i].data_files);
-        let manifests = write_manifests(self.lake.storage.as_ref(), metadata, files).await?;
+        let manifests = write_manifests(table.storage().as_ref(), table.metadata(), files).await?;
         self.manifests = Some((receipts.to_vec(), manifests.clone()));
         Ok(manifests)
     }
@@ -273,8 +268,8 @@ impl<'a> Work<'a> {
     ///
     /// They are merged for the first attempt only; later ones use what was merged, if all of it is still there. A merge that
     /// fails harms nothing: the list is longer than it might be.
-    async fn inherited(&mut self, metadata: &TableMetadata) -> Result<Vec<ManifestFile>, Cause> {
-        let storage = self.lake.storage.as_ref();
+    async fn inherited(&mut self, table: &Table) -> Result<Vec<ManifestFile>, Cause> {
+        let (storage, metadata) = (table.storage().as_ref(), table.metadata());
         let manifests = current_manifests(storage, metadata).await?;
         if self.sent.is_empty() && self.merged.is_empty() {
             self.merged = merge(storage, metadata, &manifests)
@@ -288,10 +283,7 @@ impl<'a> Work<'a> {
     pub(crate) fn keep(&mut self, error: CommitError) -> Result<(), LakeError> {
         match error {
             CommitError::Refused { source } => {
-                let retryable = match source.downcast_ref::<StorageError>() {
-                    Some(error) => error.retryable(),
-                    None => crate::sqlite::retryable(source.as_ref()),
-                };
+                let retryable = retryable(source.as_ref());
                 Err(self.failed(retryable, source))
             }
             error => {

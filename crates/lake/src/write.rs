@@ -65,7 +65,7 @@ impl Lake {
         } = file;
         data_file.location = format!("{}/{name}", data_directory(table));
         // The name holds a random number of this invocation: a file that is there already is our own, sent twice.
-        let put = self.storage.put_new(&data_file.location, bytes).await;
+        let put = table.storage().put_new(&data_file.location, bytes).await;
         put.map_err(|source| LakeError::StoreDataFile {
             table: table.name().clone(),
             n_rows: data_file.n_rows,

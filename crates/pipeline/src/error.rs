@@ -36,9 +36,22 @@ pub enum PipelineError {
         /// Why.
         source: Box<lake::LakeError>,
     },
-    /// The settings name a REST catalog.
-    #[error("this version cannot speak to REST catalogs")]
-    NoRestCatalog,
+    /// The catalog cannot be used as the settings say.
+    #[error("cannot use the catalog `{catalog}`")]
+    OpenCatalog {
+        /// Its URL.
+        catalog: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The storage cannot be used as the settings say.
+    #[error("cannot set up access to `{warehouse}`")]
+    OpenStorage {
+        /// What was to be reached.
+        warehouse: String,
+        /// Why.
+        source: lake::StorageError,
+    },
     /// The table is not there, and is not to be created.
     #[error("the table `{table}` does not exist")]
     NoTable {
@@ -179,6 +192,9 @@ impl PipelineError {
             Self::Deadline { .. } => {
                 Some("give the function more time or memory, or send smaller payloads".to_owned())
             }
+            Self::OpenStorage { .. } => Some(
+                "set `CALVE_S3_REGION` (or `AWS_REGION`), and `CALVE_S3_ENDPOINT` to a URL if it is not AWS".to_owned(),
+            ),
             Self::OpenQueue { .. } => Some(
                 "set `CALVE_SQS_ENDPOINT` to a URL, or `AWS_REGION` to the region of the queue".to_owned(),
             ),

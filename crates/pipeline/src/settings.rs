@@ -41,6 +41,8 @@ pub struct Settings {
     pub catalog_oauth2_uri: Option<String>,
     /// What the catalog calls the warehouse. Default: none.
     pub catalog_warehouse: Option<String>,
+    /// Whether the catalog gives out the credentials for each table's objects. Default: false.
+    pub catalog_vended_credentials: bool,
     /// The service that requests are signed for with `sigv4`. Default: `glue`.
     pub catalog_signing_name: String,
     /// The region that they are signed for. Default: none, which is the region of the environment.
@@ -207,6 +209,7 @@ impl Default for Settings {
             catalog_scope: "catalog".to_owned(),
             catalog_oauth2_uri: None,
             catalog_warehouse: None,
+            catalog_vended_credentials: false,
             catalog_signing_name: "glue".to_owned(),
             catalog_signing_region: None,
             s3_endpoint: None,

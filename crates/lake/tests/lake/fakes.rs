@@ -68,6 +68,10 @@ impl Catalog for UnluckyCatalog {
         self.inner.list().await
     }
 
+    async fn drop_table(&self, name: &TableName) -> Result<bool, CatalogError> {
+        self.inner.drop_table(name).await
+    }
+
     async fn commit(
         &self,
         name: &TableName,

@@ -155,6 +155,10 @@ impl Settings {
                 return Err(Wrong::new(key, url.clone()));
             }
         }
+        let signing_name = &self.catalog_signing_name;
+        if signing_name.parse::<lake::SigV4Service>().is_err() {
+            return Err(Wrong::new("catalog_signing_name", signing_name.clone()));
+        }
         // A FIFO queue hands out ten messages at most, and takes none without a group.
         if let Some(url) = &self.receipt_queue_url
             && url.rsplit_once('.').is_some_and(|(_, kind)| kind == "fifo")

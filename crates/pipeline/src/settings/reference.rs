@@ -58,7 +58,7 @@ const FLAG: &str = "write `true` or `false`";
 
 /// All settings, in the order of the reference table.
 #[rustfmt::skip] // One key, one block: the table is read far more often than changed.
-pub(super) const KEYS: [Key; 45] = [
+pub(super) const KEYS: [Key; 46] = [
     key("warehouse", Kind::Text, "write the path of a directory, or `s3://bucket/prefix`",
         "Where tables, quarantine and large receipts are: a directory, made when absent, or `s3://bucket/prefix`."),
     key("catalog_uri", Kind::Text, URL,
@@ -75,6 +75,8 @@ pub(super) const KEYS: [Key; 45] = [
         "Where tokens are fetched with `oauth2`. None: `v1/oauth/tokens` of the catalog."),
     key("catalog_warehouse", Kind::Text, "write the name that the catalog gave it",
         "What the catalog calls the warehouse: a name, a location, an ARN of S3 Tables."),
+    key("catalog_vended_credentials", Kind::Flag, FLAG,
+        "Whether the catalog is asked for the credentials of each table's objects. Quarantine and large receipts are written with the function's own."),
     key("catalog_signing_name", Kind::Text, "write `glue`, `s3tables` or `execute-api`",
         "The service that requests are signed for with `sigv4`."),
     key("catalog_signing_region", Kind::Text, "write a region like `eu-west-1`",

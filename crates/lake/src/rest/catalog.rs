@@ -1,0 +1,194 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use iceberg::{TableRequirement, TableUpdate};
+
+use crate::access::StorageAccess;
+use crate::catalog::{Catalog, CatalogError, CommitError, NewTable, TableState};
+use crate::name::TableName;
+use crate::rest::call::Call;
+use crate::rest::client::{RestClient, parsed};
+use crate::rest::error::RestError;
+use crate::rest::namespaces;
+use crate::rest::options::RestOptions;
+use crate::rest::wire::{CommitTable, CommittedTable, CreateTable, Identifier, LoadedTable};
+
+/// A catalog that speaks Iceberg's REST protocol: Polaris, Lakekeeper, Nessie, AWS Glue, S3 Tables and others.
+///
+/// What changes something is sent once. Whether it happened when no answer came is for the caller to find out.
+#[derive(Debug)]
+pub struct RestCatalog {
+    client: RestClient,
+    vended_credentials: bool,
+}
+
+impl RestCatalog {
+    /// Returns the catalog. It is not asked anything yet.
+    ///
+    /// # Errors
+    ///
+    /// [`RestError::Options`] when its URL is none, or a header or a certificate cannot be used.
+    pub fn new(options: RestOptions) -> Result<Self, RestError> {
+        let vended_credentials = options.vended_credentials;
+        Ok(Self {
+            client: RestClient::new(options)?,
+            vended_credentials,
+        })
+    }
+
+    async fn try_load(&self, name: &TableName) -> Result<Option<TableState>, RestError> {
+        let server = self.client.server().await?;
+        let call = Call::get(server.table(name.namespace(), name.name()));
+        match self.client.read(self.delegating(call)).await {
+            Ok(loaded) => Ok(Some(self.state(loaded))),
+            Err(error) if error.is_absent() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn try_create(
+        &self,
+        name: &TableName,
+        table: &NewTable,
+    ) -> Result<TableState, RestError> {
+        let server = self.client.server().await?;
+        let mut properties = table.properties.clone();
+        properties.insert("format-version".to_owned(), "2".to_owned());
+        let body = CreateTable {
+            name: name.name(),
+            schema: &table.schema,
+            partition_spec: &table.partitioning,
+            stage_create: false,
+            properties,
+        };
+        let call = self.delegating(Call::post(server.tables(name.namespace()), &body)?);
+        let answer = match self.client.change(call.clone()).await {
+            // There is no such namespace, so nothing was made.
+            Err(error) if error.is_absent() => {
+                namespaces::make(&self.client, name.namespace()).await?;
+                self.client.change(call.clone()).await?
+            }
+            answer => answer?,
+        };
+        Ok(self.state(parsed(&call, &answer)?))
+    }
+
+    async fn try_commit(
+        &self,
+        name: &TableName,
+        requirements: &[TableRequirement],
+        updates: &[TableUpdate],
+    ) -> Result<TableState, RestError> {
+        let server = self.client.server().await?;
+        let body = CommitTable {
+            identifier: Identifier {
+                namespace: name.namespace().to_vec(),
+                name: name.name().to_owned(),
+            },
+            requirements,
+            updates,
+        };
+        let call = Call::post(server.table(name.namespace(), name.name()), &body)?;
+        let answer = self.client.change(call.clone()).await?;
+        let committed: CommittedTable = parsed(&call, &answer)?;
+        Ok(TableState {
+            metadata: Arc::new(committed.metadata),
+            metadata_location: committed.metadata_location,
+            access: StorageAccess::default(),
+        })
+    }
+
+    async fn try_drop(&self, name: &TableName) -> Result<bool, RestError> {
+        let server = self.client.server().await?;
+        let call = Call::delete(server.table(name.namespace(), name.name()));
+        match self
+            .client
+            .change(call.with_query("purgeRequested", "false"))
+            .await
+        {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_absent() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn delegating(&self, call: Call) -> Call {
+        if self.vended_credentials {
+            call.with_header("x-iceberg-access-delegation", "vended-credentials")
+        } else {
+            call
+        }
+    }
+
+    fn state(&self, loaded: LoadedTable) -> TableState {
+        let access = if self.vended_credentials {
+            access(&loaded)
+        } else {
+            StorageAccess::default()
+        };
+        TableState {
+            metadata: Arc::new(loaded.metadata),
+            metadata_location: loaded.metadata_location,
+            access,
+        }
+    }
+
+    fn unavailable(&self, operation: &'static str) -> impl Fn(RestError) -> CatalogError {
+        move |error| error.of_operation(self.client.uri(), operation)
+    }
+}
+
+#[async_trait]
+impl Catalog for RestCatalog {
+    async fn load(&self, name: &TableName) -> Result<Option<TableState>, CatalogError> {
+        let loaded = self.try_load(name).await;
+        loaded.map_err(self.unavailable("load the table"))
+    }
+
+    async fn create(&self, name: &TableName, table: NewTable) -> Result<TableState, CatalogError> {
+        self.try_create(name, &table).await.map_err(|error| {
+            if error.status() == Some(409) {
+                return CatalogError::AlreadyExists {
+                    table: name.clone(),
+                };
+            }
+            self.unavailable("create the table")(error)
+        })
+    }
+
+    async fn commit(
+        &self,
+        name: &TableName,
+        requirements: Vec<TableRequirement>,
+        updates: Vec<TableUpdate>,
+    ) -> Result<TableState, CommitError> {
+        let committed = self.try_commit(name, &requirements, &updates).await;
+        committed.map_err(RestError::of_commit)
+    }
+
+    async fn list(&self) -> Result<Vec<TableName>, CatalogError> {
+        let tables = namespaces::all_tables(&self.client).await;
+        let tables = tables.map_err(self.unavailable("list the tables"))?;
+        Ok(tables.into_iter().collect())
+    }
+
+    async fn drop_table(&self, name: &TableName) -> Result<bool, CatalogError> {
+        let dropped = self.try_drop(name).await;
+        dropped.map_err(self.unavailable("drop the table"))
+    }
+}
+
+/// What the catalog gives out for the table's objects: of its credentials those for the longest part of their locations.
+fn access(loaded: &LoadedTable) -> StorageAccess {
+    let mut properties = loaded.config.clone().unwrap_or_default();
+    let location = loaded.metadata.location();
+    let credentials = loaded.storage_credentials.as_deref().unwrap_or_default();
+    let matching = credentials
+        .iter()
+        .filter(|credential| location.starts_with(&credential.prefix));
+    if let Some(nearest) = matching.max_by_key(|credential| credential.prefix.len()) {
+        properties.extend(nearest.config.clone());
+    }
+    StorageAccess::new(properties.into_iter().collect::<HashMap<_, _>>())
+}
