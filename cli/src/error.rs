@@ -1,7 +1,6 @@
 //! What can go wrong at the desk, each with the thing it happened to.
 
 use std::io;
-use std::path::PathBuf;
 
 use pipeline::{PipelineError, SettingsError};
 
@@ -20,12 +19,15 @@ pub(crate) enum CliError {
         table: String,
         source: Box<PipelineError>,
     },
+    /// The warehouse or its catalog cannot be used.
+    #[error(transparent)]
+    OpenWarehouse(Box<PipelineError>),
     /// The warehouse was never made.
     #[error("there is no warehouse at `{warehouse}`")]
-    NoWarehouse { warehouse: PathBuf },
+    NoWarehouse { warehouse: String },
     /// The table was never made.
     #[error("there is no table `{table}` in `{warehouse}`")]
-    NoTable { table: String, warehouse: PathBuf },
+    NoTable { table: String, warehouse: String },
     /// There is a table of that name already.
     #[error("the table `{table}` exists already")]
     TableExists { table: String },
@@ -77,11 +79,17 @@ pub(crate) enum CliError {
 }
 
 impl CliError {
+    pub(crate) fn open_warehouse(source: PipelineError) -> Self {
+        Self::OpenWarehouse(source.into())
+    }
+
     /// What a person can do about it.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::Settings(source) => source.hint(),
-            Self::OpenTable { source, .. } | Self::Ingest { source, .. } => source.hint(),
+            Self::OpenTable { source, .. }
+            | Self::Ingest { source, .. }
+            | Self::OpenWarehouse(source) => source.hint(),
             Self::Lake { source, .. } => source.hint(),
             Self::NoWarehouse { .. } => Some(
                 "`calve ingest FILE` makes it; `--warehouse DIR` names another one".to_owned(),

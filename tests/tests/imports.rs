@@ -11,6 +11,7 @@ const ALLOWED: &[(&str, Option<&[&str]>)] = &[
     ("lake", Some(&[])),
     ("generator", Some(&[])),
     ("pipeline", Some(&["flatten", "lake"])),
+    ("commit", Some(&["pipeline"])),
     ("ingest", Some(&["pipeline"])),
     ("calve", Some(&["pipeline"])),
     ("system-tests", None),

@@ -90,7 +90,7 @@ mod tests {
     fn data_files(shape: Shape, n_threads: usize) -> BTreeMap<(String, String), Vec<u8>> {
         let directory = tempfile::tempdir().unwrap();
         let mut settings = Settings::default();
-        directory.path().clone_into(&mut settings.warehouse);
+        settings.warehouse = directory.path().into();
         settings.threads = n_threads;
         let payload = Payload {
             records: vec![Record {

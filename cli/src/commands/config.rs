@@ -2,9 +2,12 @@
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use pipeline::{Settings, settings::SettingValue};
+use pipeline::{
+    Lake, Settings,
+    settings::{Mode, SettingValue},
+};
 use serde::Serialize;
 
 use crate::args::Common;
@@ -89,32 +92,39 @@ impl Line {
 #[derive(Debug, Serialize)]
 struct Location {
     what: &'static str,
-    path: PathBuf,
+    path: String,
     /// What is there.
     state: String,
     /// Why it cannot be used.
     problem: Option<String>,
 }
 
-/// Where everything is: the settings file, the warehouse, its catalog, the table, the quarantine.
+/// Where everything is: the settings file, the warehouse, the quarantine, the queue of receipts, the table.
 async fn locations(settings: &Settings, common: &Common) -> Vec<Location> {
-    let warehouse =
-        std::path::absolute(&settings.warehouse).unwrap_or_else(|_| settings.warehouse.clone());
     let mut locations = Vec::new();
     if let Some(path) = &common.config {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
         locations.push(Location {
             what: "settings file",
-            path,
+            path: path.display().to_string(),
             state: "read".to_owned(),
             problem: None,
         });
     }
-    locations.push(directory("warehouse", warehouse.clone()));
-    locations.push(directory(
-        "quarantine",
-        warehouse.join(&settings.quarantine_prefix),
-    ));
+    let catalog = if let Some(directory) = settings.warehouse.directory() {
+        let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
+        let quarantine = directory.join(&settings.quarantine_prefix);
+        let catalog = directory.join("catalog.db").display().to_string();
+        locations.push(self::directory("warehouse", &directory));
+        locations.push(self::directory("quarantine", &quarantine));
+        catalog
+    } else {
+        locations.push(bucket(settings).await);
+        String::new()
+    };
+    if settings.mode == Mode::Staged {
+        locations.push(queue(settings).await);
+    }
     let (state, problem) = match table::find(settings).await {
         Ok(table) => (
             format!("`{}` is at {}", settings.table.name, table.location()),
@@ -139,17 +149,55 @@ async fn locations(settings: &Settings, common: &Common) -> Vec<Location> {
     };
     locations.push(Location {
         what: "table",
-        path: warehouse.join("catalog.db"),
+        path: settings.catalog_uri.clone().unwrap_or(catalog),
         state,
         problem,
     });
     locations
 }
 
+/// A bucket to write in. Tries it.
+async fn bucket(settings: &Settings) -> Location {
+    let path = settings.warehouse.to_string();
+    let tried = match table::open(settings).await {
+        Ok(lake) => try_to_put(&lake, &path).await,
+        Err(error) => Err(chain(&error)),
+    };
+    Location {
+        what: "warehouse",
+        path,
+        state: "writable".to_owned(),
+        problem: tried.err(),
+    }
+}
+
+/// Writes an object and takes it away again.
+async fn try_to_put(lake: &Lake, root: &str) -> Result<(), String> {
+    let probe = format!("{root}/.calve-check-{}", std::process::id());
+    let chain = pipeline::telemetry::error_chain;
+    let put = lake.storage().put_new(&probe, "calve".into()).await;
+    put.map_err(|error| chain(&error))?;
+    let deleted = lake.storage().delete(&probe).await;
+    deleted.map_err(|error| chain(&error))
+}
+
+/// The queue of receipts. Asks it.
+async fn queue(settings: &Settings) -> Location {
+    let asked = pipeline::check_queue(settings).await;
+    Location {
+        what: "receipt queue",
+        path: settings.receipt_queue_url.clone().unwrap_or_default(),
+        state: "answers".to_owned(),
+        problem: asked
+            .err()
+            .map(|error| pipeline::telemetry::error_chain(&error)),
+    }
+}
+
 /// A directory to write in, or one that can be made. Tries it where it is there.
-fn directory(what: &'static str, path: PathBuf) -> Location {
+fn directory(what: &'static str, path: &Path) -> Location {
     let (state, tried) = if path.exists() {
-        ("writable", try_to_write(&path))
+        ("writable", try_to_write(path))
     } else {
         let nearest = path
             .ancestors()
@@ -160,13 +208,13 @@ fn directory(what: &'static str, path: PathBuf) -> Location {
     match tried {
         Ok(()) => Location {
             what,
-            path,
+            path: path.display().to_string(),
             state: state.to_owned(),
             problem: None,
         },
         Err(error) => Location {
             what,
-            path,
+            path: path.display().to_string(),
             state: "not writable".to_owned(),
             problem: Some(error.to_string()),
         },
@@ -209,7 +257,7 @@ impl fmt::Display for CheckReport {
         } in &self.locations
         {
             let mark = if problem.is_some() { "FAILS" } else { "ok" };
-            writeln!(f, "{mark:5}  {what:13}  {}", path.display())?;
+            writeln!(f, "{mark:5}  {what:13}  {path}")?;
             writeln!(f, "       {:13}  {}", "", problem.as_ref().unwrap_or(state))?;
         }
         Ok(())

@@ -11,7 +11,7 @@ use indicatif::ProgressBar;
 use jiff::Timestamp;
 use pipeline::{
     Invocation, Payload, Pipeline, Record, RefusalNote, Report, Settings, SourceBatch,
-    settings::ByteSize,
+    settings::{ByteSize, Mode},
 };
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -47,6 +47,8 @@ pub(crate) async fn run(
     let mut settings = settings.clone();
     // The pieces of a file must not depend on settings, else it would be another one when they change.
     settings.max_payload_inflated_bytes = ByteSize::new(PIECES.payload_bytes());
+    // Whoever waits at the desk gets a snapshot, not a receipt for one.
+    settings.mode = Mode::Direct;
     let opened = Pipeline::open(settings).await;
     let pipeline = opened.map_err(|source| CliError::OpenTable {
         table: table.clone(),

@@ -4,7 +4,7 @@ mod facts;
 
 use std::collections::BTreeMap;
 
-use pipeline::{Lake, Pipeline, Settings, Table};
+use pipeline::{Lake, Pipeline, Settings, Table, open_lake, open_lake_to_read};
 use serde::Serialize;
 
 use self::facts::TableFacts;
@@ -74,7 +74,9 @@ async fn configure(settings: &Settings, printer: Printer) -> Result<(), CliError
             operation: format!("configure the table `{}`", settings.table.name),
             source: source.into(),
         };
-        let lake = Lake::embedded(&settings.warehouse).map_err(failed)?;
+        let lake = open_lake(settings)
+            .await
+            .map_err(CliError::open_warehouse)?;
         let done = lake.set_properties(&table, &properties).await;
         done.map_err(failed)?;
     }
@@ -104,8 +106,8 @@ struct Change {
 }
 
 async fn list(settings: &Settings, printer: Printer) -> Result<(), CliError> {
-    let operation = || format!("list the tables of `{}`", settings.warehouse.display());
-    let tables = open(settings)?.list_tables().await;
+    let operation = || format!("list the tables of `{}`", settings.warehouse);
+    let tables = open(settings).await?.list_tables().await;
     let tables = tables.map_err(|source| CliError::Lake {
         operation: operation(),
         source: source.into(),
@@ -124,10 +126,11 @@ pub(crate) async fn find(settings: &Settings) -> Result<Table, CliError> {
     };
     let missing = || CliError::NoTable {
         table: name.clone(),
-        warehouse: settings.warehouse.clone(),
+        warehouse: settings.warehouse.to_string(),
     };
     let parsed = name.parse().map_err(|_| missing())?; // The settings hold only names that can be read.
-    open(settings)?
+    open(settings)
+        .await?
         .load_table(&parsed)
         .await
         .map_err(failed)?
@@ -135,16 +138,15 @@ pub(crate) async fn find(settings: &Settings) -> Result<Table, CliError> {
 }
 
 /// The warehouse, if there is one, to be looked at: that must not make it, and works where nothing may be written.
-fn open(settings: &Settings) -> Result<Lake, CliError> {
-    let warehouse = &settings.warehouse;
-    if !warehouse.join("catalog.db").exists() {
+pub(crate) async fn open(settings: &Settings) -> Result<Lake, CliError> {
+    let embedded = settings.warehouse.directory();
+    let embedded = embedded.filter(|_| settings.catalog_uri.is_none());
+    if embedded.is_some_and(|directory| !directory.join("catalog.db").exists()) {
         return Err(CliError::NoWarehouse {
-            warehouse: warehouse.clone(),
+            warehouse: settings.warehouse.to_string(),
         });
     }
-    let operation = format!("open the warehouse `{}`", warehouse.display());
-    Lake::embedded_to_read(warehouse).map_err(|source| CliError::Lake {
-        operation,
-        source: source.into(),
-    })
+    open_lake_to_read(settings)
+        .await
+        .map_err(CliError::open_warehouse)
 }

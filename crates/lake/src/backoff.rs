@@ -9,13 +9,14 @@ const LONGEST: Duration = Duration::from_secs(2);
 ///
 /// Each wait lies between the shortest one and three times the one before ("decorrelated jitter").
 #[derive(Debug)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     random: SplitMix,
     last: Duration,
 }
 
 impl Backoff {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// Returns waits that differ by the seed.
+    pub fn new(seed: u64) -> Self {
         Self {
             random: SplitMix(seed),
             last: SHORTEST,
@@ -23,7 +24,7 @@ impl Backoff {
     }
 
     /// Waits, but never beyond the deadline.
-    pub(crate) async fn wait(&mut self, deadline: Option<Instant>) {
+    pub async fn wait(&mut self, deadline: Option<Instant>) {
         let wait = self.next_wait();
         let until = Instant::now() + wait;
         tokio::time::sleep_until(deadline.map_or(until, |deadline| deadline.min(until))).await;

@@ -52,6 +52,7 @@ mod work;
 mod write;
 
 pub use access::StorageAccess;
+pub use backoff::Backoff;
 pub use catalog::{Catalog, CatalogError, CommitError, NewTable, TableState};
 pub use commit::{CommitOptions, CommitReport, ReceiptOutcome};
 pub use data_file::{ColumnFacts, DataFile};
@@ -63,7 +64,7 @@ pub use local::LocalStorage;
 pub use name::{InvalidTableName, TableName};
 pub use part::{Part, PartitionKey, split};
 pub use partition::{InvalidPartitionTerm, PartitionTerm};
-pub use receipt::Receipt;
+pub use receipt::{RECEIPT_FORMAT, Receipt, ReceiptSource, SourceRecords};
 pub use rest::{
     ClientCredentials, Clock, RestAuth, RestCatalog, RestError, RestOptions, Secret, SigV4,
     SigV4Service,

@@ -10,7 +10,10 @@ use crate::table::Table;
 use crate::token::{BatchId, Token};
 
 /// The newest format of a [`Receipt`].
-pub(crate) const RECEIPT_FORMAT: u32 = 1;
+///
+/// It changes when a committer must understand what is new. What one may well not know is added under the same number:
+/// unknown fields are passed over.
+pub const RECEIPT_FORMAT: u32 = 1;
 
 /// What a writer tells the committer about one source batch: all that a commit needs, and nothing to read again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,10 +32,48 @@ pub struct Receipt {
     pub schema_id: i32,
     /// The columns that the files hold: field id and type.
     pub columns: BTreeMap<i32, PrimitiveType>,
-    /// The source batch in words, for people: message ids or ranges.
-    pub source: String,
+    /// The source batch.
+    pub source: ReceiptSource,
     /// The files.
     pub data_files: Vec<DataFile>,
+}
+
+/// Where the rows of a receipt came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptSource {
+    /// The kind of source in one word.
+    pub kind: String,
+    /// Its records.
+    pub records: SourceRecords,
+}
+
+/// Which records of a source were taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceRecords {
+    /// The one that is called this: a request, a piece of a file.
+    One(String),
+    /// The messages with these ids, in the order in which they were delivered.
+    Ids(Vec<String>),
+    /// The records of a shard from the first to the last.
+    Range {
+        /// The stream and its shard.
+        shard: String,
+        /// The first record.
+        first: String,
+        /// The last record, which may be the first.
+        last: String,
+    },
+}
+
+impl From<String> for ReceiptSource {
+    /// A source of no particular kind.
+    fn from(name: String) -> Self {
+        Self {
+            kind: "other".to_owned(),
+            records: SourceRecords::One(name),
+        }
+    }
 }
 
 impl Receipt {
@@ -41,7 +82,7 @@ impl Receipt {
         table: &Table,
         batch: &BatchId,
         written_at_ms: i64,
-        source: String,
+        source: impl Into<ReceiptSource>,
         data_files: Vec<DataFile>,
     ) -> Self {
         let columns = data_files
@@ -58,7 +99,7 @@ impl Receipt {
             written_at_ms,
             schema_id: table.metadata().current_schema_id(),
             columns,
-            source,
+            source: source.into(),
             data_files,
         }
     }

@@ -10,7 +10,7 @@ use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{
     Credentials, RequestChecksumCalculation, ResponseChecksumValidation, SharedCredentialsProvider,
@@ -101,6 +101,18 @@ impl S3Options {
     ///
     /// When the endpoint is no URL, or nothing names a region.
     pub(crate) async fn connect(&self) -> Result<Client, StorageError> {
+        let config = aws_sdk_s3::config::Builder::from(&self.sdk_config().await?)
+            .force_path_style(self.path_style)
+            .build();
+        Ok(Client::from_conf(config))
+    }
+
+    /// Returns what any client of AWS is made from: endpoint, region, credentials, connections, patience.
+    ///
+    /// # Errors
+    ///
+    /// When the endpoint is no URL, or nothing names a region.
+    pub async fn sdk_config(&self) -> Result<SdkConfig, StorageError> {
         self.check_endpoint()?;
         let region = self.find_region().await?;
         let http = HttpClientBuilder::new()
@@ -136,10 +148,7 @@ impl S3Options {
         if let Some(endpoint) = &self.endpoint {
             loader = loader.endpoint_url(endpoint);
         }
-        let config = aws_sdk_s3::config::Builder::from(&loader.load().await)
-            .force_path_style(self.path_style)
-            .build();
-        Ok(Client::from_conf(config))
+        Ok(loader.load().await)
     }
 
     fn check_endpoint(&self) -> Result<(), StorageError> {

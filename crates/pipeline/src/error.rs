@@ -36,6 +36,22 @@ pub enum PipelineError {
         /// Why.
         source: Box<lake::LakeError>,
     },
+    /// The catalog cannot be used as the settings say.
+    #[error("cannot use the catalog `{catalog}`")]
+    OpenCatalog {
+        /// Its URL.
+        catalog: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The storage cannot be used as the settings say.
+    #[error("cannot set up access to `{warehouse}`")]
+    OpenStorage {
+        /// What was to be reached.
+        warehouse: String,
+        /// Why.
+        source: lake::StorageError,
+    },
     /// The table is not there, and is not to be created.
     #[error("the table `{table}` does not exist")]
     NoTable {
@@ -75,6 +91,26 @@ pub enum PipelineError {
         location: String,
         /// How many refused events it was to hold.
         n_events: usize,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The queue of receipts cannot be used.
+    #[error("cannot use the queue of receipts `{queue}`")]
+    OpenQueue {
+        /// Its URL.
+        queue: String,
+        /// Why.
+        source: lake::StorageError,
+    },
+    /// The receipt is not known to be durable, so nothing may be acknowledged.
+    #[error("cannot send the receipt of {n_files} files of `{table}`")]
+    SendReceipt {
+        /// The table.
+        table: String,
+        /// How many data files it names.
+        n_files: usize,
+        /// Whether it may succeed later without anybody's help.
+        retryable: bool,
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -129,7 +165,10 @@ impl PipelineError {
             Self::Quarantine { .. }
             | Self::SchemaContention { .. }
             | Self::NotCommitted { .. }
-            | Self::Deadline { .. } => Disposition::Retry,
+            | Self::Deadline { .. }
+            | Self::SendReceipt {
+                retryable: true, ..
+            } => Disposition::Retry,
             _ => Disposition::Fatal,
         }
     }
@@ -153,6 +192,18 @@ impl PipelineError {
             Self::Deadline { .. } => {
                 Some("give the function more time or memory, or send smaller payloads".to_owned())
             }
+            Self::OpenStorage { .. } => Some(
+                "set `CALVE_S3_REGION` (or `AWS_REGION`), and `CALVE_S3_ENDPOINT` to a URL if it is not AWS".to_owned(),
+            ),
+            Self::OpenQueue { .. } => Some(
+                "set `CALVE_SQS_ENDPOINT` to a URL, or `AWS_REGION` to the region of the queue".to_owned(),
+            ),
+            Self::SendReceipt {
+                retryable: false, ..
+            } => Some(
+                "see that `CALVE_RECEIPT_QUEUE_URL` names a queue that is there, and that the function may send to it"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }

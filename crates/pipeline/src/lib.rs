@@ -6,15 +6,18 @@
 //!
 //! Nothing here reads the wall clock, the environment or a source of randomness: they are arguments.
 
+mod committer;
 mod cpu;
 mod error;
 mod events;
 mod frame;
 mod inflate;
+mod open_lake;
 mod open_table;
 mod pipeline;
 pub mod quarantine;
 mod read;
+mod receipts;
 mod report;
 pub mod settings;
 mod source;
@@ -26,13 +29,21 @@ pub mod telemetry;
 pub use flatten::{Shape, ShapeError};
 pub use lake::{Lake, LakeError, Table, TableDefinition, TableName};
 
+pub use committer::{
+    Committer, CommitterElapsedMs, CommitterReport, MessageOutcome, QuarantinedReceipt,
+    ReadReceiptError, ReceiptAnswer, ReceiptMessage, TableReport,
+};
 pub use error::{Disposition, PipelineError};
 pub use frame::{Broken, Flaw, Frames, MAX_BODY_BYTES, frame};
 pub use inflate::{InflateError, inflate};
+pub use open_lake::{open_lake, open_lake_to_read};
 pub use open_table::table_definition;
 pub use pipeline::{Invocation, Pipeline};
 pub use quarantine::QuarantinedEvent;
 pub use read::EVENT_BYTES;
+pub use receipts::{
+    MAX_MESSAGE_BYTES, ReceiptSink, SendError, SqsQueue, UnreadableReceipt, check_queue,
+};
 pub use report::{ElapsedMs, Outcome, RecordOutcome, RefusalNote, Report};
 pub use settings::{Settings, SettingsError};
 pub use source::{Identity, Payload, Record, SourceBatch};

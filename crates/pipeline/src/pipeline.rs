@@ -1,7 +1,6 @@
 //! From a payload to a snapshot.
 
 use std::{
-    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -13,8 +12,11 @@ use crate::{
     Payload, PipelineError, Report, Settings,
     cpu::Cpu,
     events::{Refusals, flatten_events},
+    open_lake::open_lake,
     open_table::{OpenTable, new_columns},
     read::{Content, read},
+    receipts::{ReceiptSink, open_queue},
+    settings::Mode,
     tally::{inflated_bytes, n_events},
 };
 
@@ -44,6 +46,8 @@ pub struct Pipeline {
     /// The location of the warehouse, without a `/` behind.
     pub(crate) root: String,
     pub(crate) cpu: Cpu,
+    /// Where receipts go; none in direct mode.
+    pub(crate) sink: Option<Arc<dyn ReceiptSink>>,
     cached: Mutex<Cached>,
 }
 
@@ -95,23 +99,38 @@ impl Landing {
 }
 
 impl Pipeline {
-    /// Opens the warehouse and the table, creating the table when the settings say so.
+    /// Opens the warehouse and the table, creating the table when the settings say so; in staged mode also the queue.
     pub async fn open(settings: Settings) -> Result<Self, PipelineError> {
-        let lake = Lake::embedded(&settings.warehouse).map_err(|source| {
-            let warehouse = settings.warehouse.display().to_string();
-            PipelineError::OpenWarehouse {
-                warehouse,
-                source: Box::new(source),
-            }
-        })?;
-        Self::with_lake(settings, lake).await
+        let lake = open_lake(&settings).await?;
+        let sink = match settings.mode {
+            Mode::Direct => None,
+            Mode::Staged => Some(Arc::new(open_queue(&settings).await?) as Arc<dyn ReceiptSink>),
+        };
+        Self::with(settings, lake, sink).await
     }
 
-    /// The same over a lake that is open already.
+    /// The same over a lake that is open already, in direct mode.
     pub async fn with_lake(settings: Settings, lake: Lake) -> Result<Self, PipelineError> {
+        Self::with(settings, lake, None).await
+    }
+
+    /// The same in staged mode: receipts go to this sink.
+    pub async fn with_sink(
+        settings: Settings,
+        lake: Lake,
+        sink: Arc<dyn ReceiptSink>,
+    ) -> Result<Self, PipelineError> {
+        Self::with(settings, lake, Some(sink)).await
+    }
+
+    async fn with(
+        settings: Settings,
+        lake: Lake,
+        sink: Option<Arc<dyn ReceiptSink>>,
+    ) -> Result<Self, PipelineError> {
         let cpu = Cpu::start(settings.threads)?;
         let name = settings.table_name()?;
-        let root = location_of(&settings.warehouse);
+        let root = settings.warehouse.root();
         let open = OpenTable::open(&lake, &name, &settings, &cpu).await?;
         Ok(Self {
             settings,
@@ -119,6 +138,7 @@ impl Pipeline {
             name,
             root,
             cpu,
+            sink,
             cached: Mutex::new(Cached {
                 open: Arc::new(open),
                 loaded_at_us: None,
@@ -160,10 +180,7 @@ impl Pipeline {
         let Some(deadline) = invocation.deadline else {
             return self.land(payload, invocation, None).await;
         };
-        // A function with less time than twice the margin keeps half of its time free.
-        let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-        let margin = Duration::from_millis(self.settings.deadline_margin_ms).min(left / 2);
-        let give_up = deadline.checked_sub(margin).unwrap_or(deadline);
+        let give_up = give_up_at(deadline, self.settings.deadline_margin_ms);
         let landed =
             tokio::time::timeout_at(give_up, self.land(payload, invocation, Some(give_up)));
         landed.await.unwrap_or_else(|_| {
@@ -172,6 +189,11 @@ impl Pipeline {
                 n_records,
             })
         })
+    }
+
+    /// Whether receipts are sent and the commits left to others.
+    pub(crate) fn is_staged(&self) -> bool {
+        self.sink.is_some()
     }
 
     async fn land(
@@ -183,6 +205,7 @@ impl Pipeline {
         let started = Instant::now();
         let payload = Arc::new(payload);
         let mut report = Report::of(&payload, &self.name.to_string());
+        report.is_staged = self.is_staged();
 
         let contents = self.read(&payload).await?;
         report.inflated_bytes = inflated_bytes(&contents);
@@ -231,10 +254,18 @@ impl Pipeline {
             report.elapsed_ms.quarantine += ms_since(clock);
 
             let clock = Instant::now();
-            let receipt = self.receipt(&open, &payload, &batch, files, invocation);
-            let is_done = self
-                .commit(receipt, invocation, give_up, &mut report)
-                .await?;
+            let receipt = self.receipt(&open, &landing, &batch, files, invocation);
+            let is_done = match &self.sink {
+                None => {
+                    self.commit(receipt, invocation, give_up, &mut report)
+                        .await?
+                }
+                Some(sink) => {
+                    let sink = sink.as_ref();
+                    report.receipt_bytes = self.stage(sink, &receipt, invocation).await?;
+                    true
+                }
+            };
             report.elapsed_ms.commit += ms_since(clock);
             if is_done {
                 report.set_events(&landing);
@@ -359,17 +390,14 @@ fn token_of(open: &OpenTable, payload: &Payload, contents: &[Content]) -> Token 
     Token::new(open.table.uuid(), source.kind, &source.identity_of(taken))
 }
 
-/// A directory, which is there, as a location of the storage: the one that the lake gives to its tables.
-fn location_of(directory: &Path) -> String {
-    let resolved = directory
-        .canonicalize()
-        .unwrap_or_else(|_| directory.to_owned());
-    format!(
-        "file://{}",
-        resolved.display().to_string().trim_end_matches('/')
-    )
+/// When to stop working so that there is time to answer before the deadline.
+pub(crate) fn give_up_at(deadline: tokio::time::Instant, margin_ms: u64) -> tokio::time::Instant {
+    // A function with less time than twice the margin keeps half of its time free.
+    let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+    let margin = Duration::from_millis(margin_ms).min(left / 2);
+    deadline.checked_sub(margin).unwrap_or(deadline)
 }
 
-fn ms_since(clock: Instant) -> f64 {
+pub(crate) fn ms_since(clock: Instant) -> f64 {
     clock.elapsed().as_secs_f64() * 1_000.0
 }

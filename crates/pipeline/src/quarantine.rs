@@ -169,7 +169,7 @@ pub fn read(object: &[u8]) -> Result<Vec<QuarantinedEvent>, QuarantineError> {
 }
 
 /// A time in RFC 3339, microseconds where there are any.
-fn rfc3339(time_us: i64) -> String {
+pub(crate) fn rfc3339(time_us: i64) -> String {
     jiff::Timestamp::from_microsecond(time_us)
         .map(|time| time.to_string())
         .unwrap_or_default()

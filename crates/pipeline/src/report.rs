@@ -18,6 +18,13 @@ pub enum Outcome {
         /// Events that were refused.
         n_refused: u64,
     },
+    /// The same, but that the snapshot is still to come: a durable receipt of its rows is on its way to the committer.
+    Staged {
+        /// Events that became rows.
+        n_rows: u64,
+        /// Events that were refused.
+        n_refused: u64,
+    },
     /// No event of it became a row; what it held is in the quarantine.
     Quarantined {
         /// Events and unreadable pieces that were refused.
@@ -78,7 +85,7 @@ pub struct ElapsedMs {
 
 /// The facts of one run.
 ///
-/// `n_records = n_records_committed + n_records_quarantined + n_records_refused + n_records_retried` and
+/// `n_records = n_records_committed + n_records_staged + n_records_quarantined + n_records_refused + n_records_retried` and
 /// `n_events = n_rows + n_refused`, where the events of records to be delivered again are not counted, and an
 /// unreadable record or the broken rest of an array counts as one event.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -91,6 +98,8 @@ pub struct Report {
     pub n_records: u64,
     /// Records of which at least one event became a row, or that hold no event.
     pub n_records_committed: u64,
+    /// Records of which at least one event became a row of a receipt, or that hold no event, in staged mode.
+    pub n_records_staged: u64,
     /// Records of which no event became a row, kept in the quarantine.
     pub n_records_quarantined: u64,
     /// Records of which no event became a row, left with their sender.
@@ -119,6 +128,10 @@ pub struct Report {
     pub n_files: u64,
     /// Their size.
     pub file_bytes: u64,
+    /// Whether the rows are left to a committer, who has a durable receipt of them.
+    pub is_staged: bool,
+    /// The receipt, compressed; 0 when none was sent.
+    pub receipt_bytes: u64,
     /// Tries that the commit took; 0 when there was nothing to commit.
     pub n_attempts: u32,
     /// The snapshot that the rows are in, when it is known.
@@ -151,6 +164,7 @@ impl Report {
         for record in &outcomes {
             match record.outcome {
                 Outcome::Committed { .. } => self.n_records_committed += 1,
+                Outcome::Staged { .. } => self.n_records_staged += 1,
                 Outcome::Quarantined { .. } => self.n_records_quarantined += 1,
                 Outcome::Refused { .. } => self.n_records_refused += 1,
                 Outcome::Retry => self.n_records_retried += 1,
@@ -171,7 +185,12 @@ impl fmt::Display for Report {
             file_bytes,
             ..
         } = self;
-        write!(f, "{n_rows} of {n_events} events in `{table}`")?;
+        let on_its_way = if self.is_staged {
+            " on their way to"
+        } else {
+            " in"
+        };
+        write!(f, "{n_rows} of {n_events} events{on_its_way} `{table}`")?;
         if *n_refused > 0 {
             write!(
                 f,

@@ -7,6 +7,8 @@ mod check;
 mod error;
 mod load;
 mod reference;
+mod secret;
+mod warehouse;
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
@@ -14,14 +16,53 @@ use flatten::Shape;
 use serde::{Deserialize, Serialize};
 
 use self::reference::KEYS;
-pub use self::{byte_size::ByteSize, error::SettingsError, reference::reference};
+pub use self::{
+    byte_size::ByteSize, error::SettingsError, reference::reference, secret::Secret,
+    warehouse::Warehouse,
+};
 
 /// All settings. `settings::reference` prints what each means.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Directory of the embedded warehouse. Default: `.calve/warehouse`.
-    pub warehouse: PathBuf,
+    /// A directory, or `s3://bucket/prefix`. Default: `.calve/warehouse`.
+    pub warehouse: Warehouse,
+    /// The Iceberg REST catalog. Default: none, which is a SQLite file in the directory.
+    pub catalog_uri: Option<String>,
+    /// How the catalog is told who asks. Default: `none`.
+    pub catalog_auth: CatalogAuth,
+    /// The bearer token. Default: none.
+    pub catalog_token: Option<Secret>,
+    /// Client id and secret of `oauth2`, a `:` between them. Default: none.
+    pub catalog_credential: Option<Secret>,
+    /// The scope that is asked for with `oauth2`. Default: `catalog`.
+    pub catalog_scope: String,
+    /// Where tokens are fetched with `oauth2`. Default: none, which is `v1/oauth/tokens` of the catalog.
+    pub catalog_oauth2_uri: Option<String>,
+    /// What the catalog calls the warehouse. Default: none.
+    pub catalog_warehouse: Option<String>,
+    /// Whether the catalog gives out the credentials for each table's objects. Default: false.
+    pub catalog_vended_credentials: bool,
+    /// The service that requests are signed for with `sigv4`. Default: `glue`.
+    pub catalog_signing_name: String,
+    /// The region that they are signed for. Default: none, which is the region of the environment.
+    pub catalog_signing_region: Option<String>,
+    /// The URL of what speaks S3. Default: none, which is AWS.
+    pub s3_endpoint: Option<String>,
+    /// The region of the buckets. Default: none, which is the region of the environment.
+    pub s3_region: Option<String>,
+    /// Whether the bucket stands in the path of a request. Default: false.
+    pub s3_path_style: bool,
+    /// Whether ingest commits or sends receipts. Default: `direct`.
+    pub mode: Mode,
+    /// The SQS queue of the receipts. Default: none.
+    pub receipt_queue_url: Option<String>,
+    /// Where receipts too large for a message are: below the warehouse, or `s3://…`. Default: `receipts`.
+    pub receipt_bucket_prefix: String,
+    /// The URL of what speaks SQS. Default: none, which is AWS.
+    pub sqs_endpoint: Option<String>,
+    /// How long the commits of one table may take in one invocation, in milliseconds. Default: 30,000.
+    pub commit_timeout_ms: u64,
     /// Size to aim for in one Parquet file. Default: 128 MiB.
     pub target_file_bytes: ByteSize,
     /// Size at which a row group is closed, encoded. Default: 32 MiB.
@@ -61,6 +102,32 @@ pub struct TableSettings {
     pub partitioning: Vec<String>,
     /// How events become rows of a table that is created; it lives on in the table's properties.
     pub shape: Shape,
+}
+
+/// Who commits what ingest writes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// The ingest function by itself (the default): for low volume and the laptop.
+    #[default]
+    Direct,
+    /// The commit function, which gets receipts through a queue: for many writers.
+    Staged,
+}
+
+/// How a catalog is told who asks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CatalogAuth {
+    /// Not at all (the default).
+    #[default]
+    None,
+    /// By `catalog_token`.
+    Bearer,
+    /// By a token that `catalog_credential` buys, renewed before it expires.
+    Oauth2,
+    /// By AWS's signature of each request.
+    Sigv4,
 }
 
 /// How much is logged, each level including those before it.
@@ -134,7 +201,25 @@ pub struct SettingValue {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            warehouse: PathBuf::from(".calve/warehouse"),
+            warehouse: Warehouse::Directory(PathBuf::from(".calve/warehouse")),
+            catalog_uri: None,
+            catalog_auth: CatalogAuth::default(),
+            catalog_token: None,
+            catalog_credential: None,
+            catalog_scope: "catalog".to_owned(),
+            catalog_oauth2_uri: None,
+            catalog_warehouse: None,
+            catalog_vended_credentials: false,
+            catalog_signing_name: "glue".to_owned(),
+            catalog_signing_region: None,
+            s3_endpoint: None,
+            s3_region: None,
+            s3_path_style: false,
+            mode: Mode::default(),
+            receipt_queue_url: None,
+            receipt_bucket_prefix: "receipts".to_owned(),
+            sqs_endpoint: None,
+            commit_timeout_ms: 30_000,
             target_file_bytes: ByteSize::new(128 << 20),
             row_group_bytes: ByteSize::new(32 << 20),
             zstd_level: 1,

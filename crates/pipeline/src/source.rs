@@ -1,6 +1,7 @@
 //! What a trigger delivered: its records, and the identity by which a repeated delivery is recognised.
 
 use bytes::Bytes;
+use lake::{ReceiptSource, SourceRecords};
 
 /// One message of a payload, as the trigger delivered it.
 #[derive(Debug, Clone)]
@@ -127,6 +128,27 @@ impl SourceBatch {
             .min(now_us)
             .div_euclid(1_000)
             .saturating_sub(window_ms)
+    }
+
+    /// What a receipt says of the records that were taken.
+    pub(crate) fn told<'a>(&self, taken: impl Iterator<Item = &'a Record>) -> ReceiptSource {
+        let mut ids = taken.map(|record| record.source_id.clone());
+        let records = match &self.identity {
+            Identity::Given(_) => SourceRecords::One(ids.next().unwrap_or_default()),
+            Identity::Records => SourceRecords::Ids(ids.collect()),
+            Identity::Range { shard } => {
+                let first = ids.next().unwrap_or_default();
+                SourceRecords::Range {
+                    shard: shard.clone(),
+                    last: ids.last().unwrap_or_else(|| first.clone()),
+                    first,
+                }
+            }
+        };
+        ReceiptSource {
+            kind: self.kind.to_owned(),
+            records,
+        }
     }
 
     /// The bytes that a token is made of, given the records that were taken. Never those that go back: they come

@@ -6,8 +6,11 @@ use bytes::Bytes;
 use lake::{BatchId, CommitOptions, DataFile, LakeError, Receipt, ReceiptOutcome};
 
 use crate::{
-    Invocation, Payload, Pipeline, PipelineError, Report, open_table::OpenTable, pipeline::Landing,
+    Invocation, Payload, Pipeline, PipelineError, Report, Settings,
+    open_table::OpenTable,
+    pipeline::Landing,
     quarantine,
+    receipts::{ReceiptSink, receipts_root, stage},
 };
 
 const MS_PER_DAY: i64 = 24 * 60 * 60 * 1_000;
@@ -80,13 +83,16 @@ impl Pipeline {
     pub(crate) fn receipt(
         &self,
         open: &OpenTable,
-        payload: &Payload,
+        landing: &Landing,
         batch: &BatchId,
         files: Vec<DataFile>,
         invocation: &Invocation,
     ) -> Receipt {
+        let payload = &landing.payload;
         let written_at_ms = self.dated_ms(payload, invocation);
-        let source = format!("{} {} records", payload.source.kind, payload.records.len());
+        let taken = payload.records.iter().zip(landing.contents.iter());
+        let taken = taken.filter(|(_, content)| content.is_taken());
+        let source = payload.source.told(taken.map(|(record, _)| record));
         Receipt::new(&open.table, batch, written_at_ms, source, files)
     }
 
@@ -96,7 +102,7 @@ impl Pipeline {
         let first_ms = payload
             .source
             .first_delivery_ms(&payload.records, invocation.now_us);
-        let horizon_ms = self.horizon_ms() - HORIZON_SLACK_MS;
+        let horizon_ms = horizon_ms(&self.settings) - HORIZON_SLACK_MS;
         first_ms.max(invocation.now_us.div_euclid(1_000) - horizon_ms)
     }
 
@@ -108,15 +114,14 @@ impl Pipeline {
         batch: &BatchId,
         invocation: &Invocation,
     ) -> Result<bool, PipelineError> {
+        if self.is_staged() {
+            return Ok(false); // Only the committer asks the catalog; it looks, too.
+        }
         let since_ms = self.dated_ms(payload, invocation);
         let tokens = HashSet::from([batch.token]);
         let known = self.lake.committed(&self.name, &tokens, since_ms).await;
         let known = known.map_err(|source| self.failed("look into the ledger of", source))?;
         Ok(known.contains_key(&batch.token))
-    }
-
-    fn horizon_ms(&self) -> i64 {
-        i64::from(self.settings.receipt_horizon_days) * MS_PER_DAY
     }
 
     /// Commits the receipt. `false` when the table changed so that the events have to be flattened again.
@@ -133,7 +138,7 @@ impl Pipeline {
         let now_ms = invocation.now_us.div_euclid(1_000);
         let options = CommitOptions {
             deadline: give_up,
-            receipt_horizon_ms: self.horizon_ms(),
+            receipt_horizon_ms: horizon_ms(&self.settings),
             ..CommitOptions::new(now_ms, invocation.seed)
         };
         let committed = self.lake.commit(&self.name, vec![receipt], &options).await;
@@ -154,6 +159,20 @@ impl Pipeline {
         }
     }
 
+    /// Sends the receipt to whoever commits. Returns its size in bytes, 0 when there was nothing to send.
+    pub(crate) async fn stage(
+        &self,
+        sink: &dyn ReceiptSink,
+        receipt: &Receipt,
+        invocation: &Invocation,
+    ) -> Result<u64, PipelineError> {
+        if receipt.data_files.is_empty() {
+            return Ok(0); // Only refused events, or none: there is nothing that readers should see.
+        }
+        let receipts_root = receipts_root(&self.settings, &self.root);
+        stage(&self.lake, sink, receipt, &receipts_root, invocation.seed).await
+    }
+
     /// What could not be done to the table.
     pub(crate) fn failed(&self, operation: &'static str, source: LakeError) -> PipelineError {
         PipelineError::Table {
@@ -162,4 +181,9 @@ impl Pipeline {
             source: Box::new(source),
         }
     }
+}
+
+/// How old a receipt may be, in milliseconds.
+pub(crate) fn horizon_ms(settings: &Settings) -> i64 {
+    i64::from(settings.receipt_horizon_days) * MS_PER_DAY
 }

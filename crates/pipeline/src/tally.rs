@@ -35,21 +35,25 @@ impl Report {
         self.n_rescued = landing.flattened.n_rescued;
         self.n_refused_by_kind.clone_from(&refusals.n_by_kind);
         self.refusals.clone_from(&refusals.notes);
-        self.set_outcomes(outcomes(landing));
+        self.set_outcomes(outcomes(landing, self.is_staged));
     }
 }
 
-fn outcomes(landing: &Landing) -> Vec<RecordOutcome> {
+fn outcomes(landing: &Landing, is_staged: bool) -> Vec<RecordOutcome> {
     let (contents, records) = (&landing.contents, &landing.payload.records);
     let outcome = |(record, content): (usize, &Content)| {
         let n_refused = landing.refusals.n_of_record[record];
         let n_pieces = n_pieces(content);
         match content {
             Content::Again => Outcome::Retry,
-            _ if n_pieces > n_refused || n_pieces == 0 => Outcome::Committed {
-                n_rows: n_pieces - n_refused,
-                n_refused,
-            },
+            _ if n_pieces > n_refused || n_pieces == 0 => {
+                let n_rows = n_pieces - n_refused;
+                if is_staged {
+                    Outcome::Staged { n_rows, n_refused }
+                } else {
+                    Outcome::Committed { n_rows, n_refused }
+                }
+            }
             _ if landing.is_kept() => Outcome::Quarantined { n_refused },
             _ => Outcome::Refused { n_refused },
         }

@@ -2,15 +2,16 @@
 
 use serde_json::{Value, json};
 
-use crate::{PipelineError, Report};
+use crate::{CommitterReport, PipelineError, Report};
 
 /// What the metrics are filed under.
 const NAMESPACE: &str = "Calve";
 
 /// The facts that are metrics, with their CloudWatch units. Dimensions are the table and the kind of trigger only.
-const METRICS: [(&str, &str); 19] = [
+const METRICS: [(&str, &str); 21] = [
     ("n_records", "Count"),
     ("n_records_committed", "Count"),
+    ("n_records_staged", "Count"),
     ("n_records_quarantined", "Count"),
     ("n_records_refused", "Count"),
     ("n_records_retried", "Count"),
@@ -24,10 +25,34 @@ const METRICS: [(&str, &str); 19] = [
     ("inflated_bytes", "Bytes"),
     ("n_files", "Count"),
     ("file_bytes", "Bytes"),
+    ("receipt_bytes", "Bytes"),
     ("n_attempts", "Count"),
     ("flatten_ms", "Milliseconds"),
     ("write_ms", "Milliseconds"),
     ("total_ms", "Milliseconds"),
+];
+
+/// The facts of the committer that are metrics of a table.
+const TABLE_METRICS: [(&str, &str); 11] = [
+    ("commit_n_receipts", "Count"),
+    ("commit_n_committed", "Count"),
+    ("commit_n_known", "Count"),
+    ("commit_n_quarantined", "Count"),
+    ("commit_n_retried", "Count"),
+    ("commit_n_files", "Count"),
+    ("commit_n_rows", "Count"),
+    ("commit_file_bytes", "Bytes"),
+    ("commit_n_attempts", "Count"),
+    ("commit_n_expired_snapshots", "Count"),
+    ("commit_elapsed_ms", "Milliseconds"),
+];
+
+/// The facts of the committer that are metrics without a table.
+const MESSAGE_METRICS: [(&str, &str); 4] = [
+    ("commit_n_messages", "Count"),
+    ("commit_n_quarantined", "Count"),
+    ("commit_n_retried", "Count"),
+    ("commit_oldest_message_ms", "Milliseconds"),
 ];
 
 /// Logs the facts of a run: at `warn` when something was refused or has to come again, else at `info`.
@@ -42,6 +67,7 @@ pub fn log(report: &Report, request_id: &str) {
                 source = report.source,
                 n_records = report.n_records,
                 n_records_committed = report.n_records_committed,
+                n_records_staged = report.n_records_staged,
                 n_records_quarantined = report.n_records_quarantined,
                 n_records_refused = report.n_records_refused,
                 n_records_retried = report.n_records_retried,
@@ -55,6 +81,8 @@ pub fn log(report: &Report, request_id: &str) {
                 inflated_bytes = report.inflated_bytes,
                 n_files = report.n_files,
                 file_bytes = report.file_bytes,
+                receipt_bytes = report.receipt_bytes,
+                is_staged = report.is_staged,
                 n_attempts = report.n_attempts,
                 snapshot_id = report.snapshot_id,
                 is_repeat = report.is_repeat,
@@ -75,6 +103,55 @@ pub fn log(report: &Report, request_id: &str) {
     } else {
         facts!(info, "payload landed");
     }
+}
+
+/// Logs the facts of a run of the committer: a line for each table, at `error` when receipts for it have to come again, and
+/// one for all.
+pub fn log_commits(report: &CommitterReport, request_id: &str) {
+    for table in &report.tables {
+        macro_rules! facts {
+            ($level:ident, $message:literal) => {
+                tracing::$level!(
+                    request_id,
+                    table = table.table,
+                    n_receipts = table.n_receipts,
+                    n_committed = table.n_committed,
+                    n_known = table.n_known,
+                    n_quarantined = table.n_quarantined,
+                    n_retried = table.n_retried,
+                    n_files = table.n_files,
+                    n_rows = table.n_rows,
+                    file_bytes = table.file_bytes,
+                    n_attempts = table.n_attempts,
+                    n_expired_snapshots = table.n_expired_snapshots,
+                    snapshot_id = table.snapshot_id,
+                    elapsed_ms = table.elapsed_ms,
+                    error = table.error,
+                    $message
+                )
+            };
+        }
+        match (table.n_retried, table.n_quarantined) {
+            (0, 0) => facts!(info, "receipts committed"),
+            (0, _) => facts!(warn, "receipts quarantined"),
+            _ => facts!(error, "receipts not committed"),
+        }
+    }
+    tracing::info!(
+        request_id,
+        n_messages = report.n_messages,
+        n_tables = report.tables.len(),
+        n_committed = report.n_committed,
+        n_known = report.n_known,
+        n_quarantined = report.n_quarantined,
+        n_retried = report.n_retried,
+        message_bytes = report.message_bytes,
+        receipt_bytes = report.receipt_bytes,
+        oldest_message_ms = report.oldest_message_ms,
+        read_ms = report.elapsed_ms.read,
+        total_ms = report.elapsed_ms.total,
+        "messages answered"
+    );
 }
 
 /// Logs a run that failed: nothing of it was acknowledged.
@@ -129,6 +206,43 @@ pub fn embedded_metrics(report: &Report, now_ms: i64) -> String {
     line.to_string()
 }
 
+/// The facts of a run of the committer in the same format, one line for each table and one for all.
+pub fn commit_metrics(report: &CommitterReport, now_ms: i64) -> Vec<String> {
+    let line = |facts: &Value, dimensions: Value, metrics: &[(&str, &str)]| {
+        let declared: Vec<Value> = metrics
+            .iter()
+            .map(|(name, unit)| json!({ "Name": name, "Unit": unit }))
+            .collect();
+        let mut line = json!({
+            "_aws": {
+                "Timestamp": now_ms,
+                "CloudWatchMetrics": [{
+                    "Namespace": NAMESPACE,
+                    "Dimensions": [dimensions],
+                    "Metrics": declared,
+                }],
+            },
+        });
+        if facts["table"].is_string() {
+            line["table"] = facts["table"].clone();
+        }
+        for (name, _) in metrics {
+            let fact = name.strip_prefix("commit_").unwrap_or(name);
+            line[*name] = facts[fact].clone();
+        }
+        line.to_string()
+    };
+    // Serialising structs of plain values into JSON values cannot fail.
+    let of = |table| serde_json::to_value(table).unwrap_or_default();
+    let tables = report.tables.iter();
+    let mut lines: Vec<String> = tables
+        .map(|table| line(&of(table), json!(["table"]), &TABLE_METRICS))
+        .collect();
+    let all = serde_json::to_value(report).unwrap_or_default();
+    lines.push(line(&all, json!([]), &MESSAGE_METRICS));
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,5 +259,22 @@ mod tests {
             assert!(line[name].is_number(), "{name}");
         }
         assert_eq!(line["_aws"]["Timestamp"], 7);
+    }
+    #[test]
+    fn every_metric_of_the_committer_is_a_number_of_its_report() {
+        let report = CommitterReport {
+            tables: vec![crate::TableReport::default()],
+            ..CommitterReport::default()
+        };
+        let lines = commit_metrics(&report, 7);
+        assert_eq!(lines.len(), 2);
+        for line in lines {
+            let line: Value = serde_json::from_str(&line).unwrap();
+            let declared = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array();
+            for metric in declared.unwrap() {
+                let name = metric["Name"].as_str().unwrap();
+                assert!(line[name].is_number(), "{name}");
+            }
+        }
     }
 }

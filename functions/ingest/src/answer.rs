@@ -97,6 +97,9 @@ fn http_landed(request_id: &str, report: &Report) -> Value {
     if report.n_rows > 0 {
         body["n_quarantined"] = report.n_quarantined.into();
         body["table"] = report.table.as_str().into();
+        if report.is_staged {
+            return http(202, &body); // Durable, and still to become visible.
+        }
         body["snapshot_id"] = report.snapshot_id.into();
         body["is_repeat"] = report.is_repeat.into();
         return http(200, &body);

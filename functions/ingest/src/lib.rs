@@ -50,9 +50,12 @@ impl From<Failure> for Diagnostic {
 impl Context {
     /// The cold start: opens warehouse and table.
     pub async fn open(settings: Settings) -> Result<Self, PipelineError> {
-        Ok(Self {
-            pipeline: Pipeline::open(settings).await?,
-        })
+        Ok(Self::new(Pipeline::open(settings).await?))
+    }
+
+    /// The same over a pipeline that is open already.
+    pub fn new(pipeline: Pipeline) -> Self {
+        Self { pipeline }
     }
 
     /// The pipeline that every invocation runs through.

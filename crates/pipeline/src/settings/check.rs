@@ -4,21 +4,17 @@ use flatten::ShapeError;
 use toml::{Table, Value};
 
 use super::{
-    Settings, SettingsError,
+    CatalogAuth, Mode, Settings, SettingsError, Warehouse,
     load::{insert, print_toml},
-    reference::{KEYS, Key},
+    reference::{KEYS, Key, Kind},
+    secret::HIDDEN,
+    warehouse::is_part,
 };
 
 impl Settings {
     /// Checks what the types cannot: ranges and spellings.
     fn check(&self) -> Result<(), Wrong> {
-        let wrong = |key, value: String| {
-            Err(Wrong {
-                key,
-                value,
-                expected: None,
-            })
-        };
+        let wrong = |key, value| Err(Wrong::new(key, value));
         if !(1..=22).contains(&self.zstd_level) {
             return wrong("zstd_level", self.zstd_level.to_string());
         }
@@ -28,8 +24,9 @@ impl Settings {
                 self.receipt_horizon_days.to_string(),
             );
         }
-        if self.warehouse.as_os_str().is_empty() {
-            return wrong("warehouse", String::new());
+        self.check_places()?;
+        if self.commit_timeout_ms == 0 {
+            return wrong("commit_timeout_ms", "0".to_owned());
         }
         for (key, size) in [
             ("target_file_bytes", self.target_file_bytes),
@@ -49,13 +46,6 @@ impl Settings {
                 value: self.max_payload_inflated_bytes.to_string(),
                 expected: Some("a size below `4 GiB`".to_owned()),
             });
-        }
-        let prefix = self.quarantine_prefix.split('/');
-        if prefix
-            .clone()
-            .any(|part| part.is_empty() || part == "." || part == "..")
-        {
-            return wrong("quarantine_prefix", self.quarantine_prefix.clone());
         }
         if self.table.name.parse::<lake::TableName>().is_err() {
             return wrong("table.name", self.table.name.clone());
@@ -91,11 +81,125 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// Checks what one setting asks of another.
+    pub(crate) fn check_together(&self) -> Result<(), SettingsError> {
+        let is_s3 = matches!(self.warehouse, Warehouse::S3(_));
+        let (has_catalog, auth) = (self.catalog_uri.is_some(), self.catalog_auth);
+        let needs = [
+            (
+                is_s3 && !has_catalog,
+                "catalog_uri",
+                "when the warehouse is in S3",
+            ),
+            (
+                auth != CatalogAuth::None && !has_catalog,
+                "catalog_uri",
+                "when `catalog_auth` is",
+            ),
+            (
+                auth == CatalogAuth::Bearer && self.catalog_token.is_none(),
+                "catalog_token",
+                "when `catalog_auth` is `bearer`",
+            ),
+            (
+                auth == CatalogAuth::Oauth2 && self.catalog_credential.is_none(),
+                "catalog_credential",
+                "when `catalog_auth` is `oauth2`",
+            ),
+            (
+                self.mode == Mode::Staged && self.receipt_queue_url.is_none(),
+                "receipt_queue_url",
+                "when `mode` is `staged`",
+            ),
+        ];
+        if self.receipt_bucket_prefix.contains("://") && !is_s3 {
+            let key = "receipt_bucket_prefix";
+            return Err(wrong_value(key, key, &self.receipt_bucket_prefix));
+        }
+        let missing = needs.into_iter().find(|(is_missing, ..)| *is_missing);
+        match missing {
+            None => Ok(()),
+            Some((_, name, because)) => Err(SettingsError::Missing {
+                name,
+                because,
+                expected: expected_of(name).to_owned(),
+            }),
+        }
+    }
+}
+
+fn is_url(text: &str) -> bool {
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace))
+}
+
+impl Settings {
+    /// The same for what names places: paths, URLs, and who asks there.
+    fn check_places(&self) -> Result<(), Wrong> {
+        if !self.warehouse.is_sound() {
+            return Err(Wrong::new("warehouse", self.warehouse.to_string()));
+        }
+        for (key, url) in [
+            ("catalog_uri", &self.catalog_uri),
+            ("catalog_oauth2_uri", &self.catalog_oauth2_uri),
+            ("s3_endpoint", &self.s3_endpoint),
+            ("sqs_endpoint", &self.sqs_endpoint),
+            ("receipt_queue_url", &self.receipt_queue_url),
+        ] {
+            if let Some(url) = url
+                && !is_url(url)
+            {
+                return Err(Wrong::new(key, url.clone()));
+            }
+        }
+        let signing_name = &self.catalog_signing_name;
+        if signing_name.parse::<lake::SigV4Service>().is_err() {
+            return Err(Wrong::new("catalog_signing_name", signing_name.clone()));
+        }
+        // A FIFO queue hands out ten messages at most, and takes none without a group.
+        if let Some(url) = &self.receipt_queue_url
+            && url.rsplit_once('.').is_some_and(|(_, kind)| kind == "fifo")
+        {
+            return Err(Wrong::new("receipt_queue_url", url.clone()));
+        }
+        if let Some(credential) = &self.catalog_credential
+            && !credential.expose().contains(':')
+        {
+            return Err(Wrong::new("catalog_credential", HIDDEN.to_owned()));
+        }
+        let receipts = &self.receipt_bucket_prefix;
+        let below = receipts.strip_prefix("s3://").unwrap_or(receipts);
+        if !below.split('/').all(is_part) {
+            return Err(Wrong::new("receipt_bucket_prefix", receipts.clone()));
+        }
+        if !self.quarantine_prefix.split('/').all(is_part) {
+            return Err(Wrong::new(
+                "quarantine_prefix",
+                self.quarantine_prefix.clone(),
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// A value of the right type that is wrong nevertheless.
 struct Wrong {
     key: &'static str,
     value: String,
     expected: Option<String>,
+}
+
+impl Wrong {
+    fn new(key: &'static str, value: String) -> Self {
+        Self {
+            key,
+            value,
+            expected: None,
+        }
+    }
 }
 
 /// Reads one value as if it were the only one set, so that the error can name it.
@@ -120,6 +224,11 @@ fn expected_of(path: &str) -> &'static str {
 }
 
 pub(super) fn wrong(key: &Key, name: &str, value: &str) -> SettingsError {
+    let value = if key.kind == Kind::Secret {
+        HIDDEN
+    } else {
+        value
+    };
     wrong_value(key.path, name, value)
 }
 

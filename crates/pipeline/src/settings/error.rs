@@ -1,6 +1,6 @@
 //! Settings that cannot be used, and what would be right.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Settings that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -32,13 +32,25 @@ pub enum SettingsError {
         /// Why.
         source: std::io::Error,
     },
-    /// The settings file is not TOML.
-    #[error("the settings file `{path}` is not TOML")]
+    /// The settings file is not TOML. The text around the place is not told, since it may hold a secret.
+    #[error("the settings file `{path}` is not TOML: line {line}: {reason}")]
     ParseFile {
         /// Its path.
         path: PathBuf,
-        /// Why, with line and column.
-        source: Box<toml::de::Error>,
+        /// Where, from 1.
+        line: usize,
+        /// Why.
+        reason: String,
+    },
+    /// A setting asks for another one, which has no value.
+    #[error("`{name}` has to be set {because}")]
+    Missing {
+        /// The setting that has no value.
+        name: &'static str,
+        /// What asks for it.
+        because: &'static str,
+        /// What would be right.
+        expected: String,
     },
     /// The settings file is where this version cannot read.
     #[error("`CALVE_CONFIG` cannot be `{location}`: settings are read from local files only")]
@@ -49,6 +61,15 @@ pub enum SettingsError {
 }
 
 impl SettingsError {
+    pub(super) fn parse_file(path: &Path, text: &str, error: &toml::de::Error) -> Self {
+        let before = error.span().and_then(|span| text.get(..span.start));
+        Self::ParseFile {
+            path: path.to_owned(),
+            line: before.map_or(1, |before| before.matches('\n').count() + 1),
+            reason: error.message().to_owned(),
+        }
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -59,7 +80,7 @@ impl SettingsError {
                     |name| format!("did you mean `{name}`?"),
                 ))
             }
-            Self::Value { expected, .. } => Some(expected.clone()),
+            Self::Value { expected, .. } | Self::Missing { expected, .. } => Some(expected.clone()),
             Self::ReadFile { .. } => {
                 Some("name a readable file in `CALVE_CONFIG`, or unset it".to_owned())
             }

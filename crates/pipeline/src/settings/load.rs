@@ -62,10 +62,9 @@ impl Settings {
         let mut merged = Table::new();
         let mut sources = BTreeMap::new();
         if let Some((path, text)) = file {
-            let parsed: Table = text.parse().map_err(|source| SettingsError::ParseFile {
-                path: path.to_owned(),
-                source: Box::new(source),
-            })?;
+            let parsed: Table = text
+                .parse()
+                .map_err(|error| SettingsError::parse_file(path, text, &error))?;
             for (key, value) in leaves(parsed, path)? {
                 let name = format!("{}` in `{}", key.path, path.display());
                 check_alone(key, &value, &name)?;
@@ -87,6 +86,7 @@ impl Settings {
         // Each value was read by itself above, so all of them together can be read.
         let mut settings: Self = Value::Table(merged).try_into().unwrap_or_default();
         settings.sources = sources;
+        settings.check_together()?;
         Ok(settings)
     }
 }
@@ -129,7 +129,7 @@ fn leaves(table: Table, path: &Path) -> Result<Vec<(&'static Key, Value)>, Setti
 /// The value that the text of a variable means; `None` when it is not of the kind.
 fn from_text(key: &Key, text: &str) -> Option<Value> {
     Some(match key.kind {
-        Kind::Text => Value::String(text.to_owned()),
+        Kind::Text | Kind::Secret => Value::String(text.to_owned()),
         Kind::Number => Value::Integer(text.trim().parse().ok()?),
         Kind::Flag => Value::Boolean(text.trim().parse().ok()?),
         Kind::List if text.trim_start().starts_with('[') => inline(text)?,

@@ -9,6 +9,8 @@ use super::Settings;
 pub(super) enum Kind {
     /// Taken as it is.
     Text,
+    /// Taken as it is, and never printed.
+    Secret,
     /// An integer.
     Number,
     /// `true` or `false`.
@@ -51,13 +53,50 @@ const fn key(path: &'static str, kind: Kind, expected: &'static str, meaning: &'
 
 const SIZE: &str = "write a size like `128 MiB` or `134217728`";
 const POINTERS: &str = "write RFC 6901 pointers like `/event_time,/ts`";
+const URL: &str = "write a URL that begins with `https://` or `http://`";
 const FLAG: &str = "write `true` or `false`";
 
 /// All settings, in the order of the reference table.
 #[rustfmt::skip] // One key, one block: the table is read far more often than changed.
-pub(super) const KEYS: [Key; 28] = [
-    key("warehouse", Kind::Text, "write the path of a directory",
-        "Directory of the embedded warehouse: catalog, data files, quarantine. Made when absent."),
+pub(super) const KEYS: [Key; 46] = [
+    key("warehouse", Kind::Text, "write the path of a directory, or `s3://bucket/prefix`",
+        "Where tables, quarantine and large receipts are: a directory, made when absent, or `s3://bucket/prefix`."),
+    key("catalog_uri", Kind::Text, URL,
+        "The Iceberg REST catalog. None: a SQLite file in the warehouse, which has to be a directory then."),
+    key("catalog_auth", Kind::Text, "write `none`, `bearer`, `oauth2` or `sigv4`",
+        "How the catalog is told who asks: `none`, `bearer` (`catalog_token`), `oauth2` (`catalog_credential`), or `sigv4` (AWS credentials; for Glue and S3 Tables)."),
+    key("catalog_token", Kind::Secret, "write the token",
+        "The bearer token. Never printed."),
+    key("catalog_credential", Kind::Secret, "write the client's id and secret with a `:` between them",
+        "Client id and secret of `oauth2`, as `id:secret`. Never printed."),
+    key("catalog_scope", Kind::Text, "write a scope like `catalog` or `PRINCIPAL_ROLE:ALL`",
+        "The scope asked for with `oauth2`."),
+    key("catalog_oauth2_uri", Kind::Text, URL,
+        "Where tokens are fetched with `oauth2`. None: `v1/oauth/tokens` of the catalog."),
+    key("catalog_warehouse", Kind::Text, "write the name that the catalog gave it",
+        "What the catalog calls the warehouse: a name, a location, an ARN of S3 Tables."),
+    key("catalog_vended_credentials", Kind::Flag, FLAG,
+        "Whether the catalog is asked for the credentials of each table's objects. Quarantine and large receipts are written with the function's own."),
+    key("catalog_signing_name", Kind::Text, "write `glue`, `s3tables` or `execute-api`",
+        "The service that requests are signed for with `sigv4`."),
+    key("catalog_signing_region", Kind::Text, "write a region like `eu-west-1`",
+        "The region that they are signed for. None: that of the environment."),
+    key("s3_endpoint", Kind::Text, URL,
+        "What speaks S3, when it is not AWS."),
+    key("s3_region", Kind::Text, "write a region like `eu-west-1`",
+        "The region of the buckets. None: that of the environment."),
+    key("s3_path_style", Kind::Flag, FLAG,
+        "Whether the bucket stands in the path of a request, as most stores other than AWS want it."),
+    key("mode", Kind::Text, "write `direct` or `staged`",
+        "Who commits: `direct`, each ingest invocation by itself; `staged`, the commit function, which gets receipts through a queue."),
+    key("receipt_queue_url", Kind::Text, "write the URL of a standard SQS queue like `https://sqs.eu-west-1.amazonaws.com/123456789012/receipts`",
+        "The standard SQS queue that receipts are sent to in `staged` mode."),
+    key("receipt_bucket_prefix", Kind::Text, "write a relative path like `receipts`, or `s3://bucket/prefix`",
+        "Where receipts go that are too large for a message: below the warehouse, or at `s3://bucket/prefix`. The same for ingest and commit."),
+    key("sqs_endpoint", Kind::Text, URL,
+        "What speaks SQS, when it is not AWS."),
+    key("commit_timeout_ms", Kind::Number, "write milliseconds as a number, at least 1",
+        "How long the commit function works on one table in one invocation, in milliseconds; what is not known to be committed then is delivered again."),
     key("target_file_bytes", Kind::Text, SIZE,
         "Size to aim for in one Parquet file."),
     key("row_group_bytes", Kind::Text, SIZE,

@@ -15,7 +15,7 @@ pub(crate) const NOW_US: i64 = 1_763_640_000_000_000;
 
 pub(crate) fn settings(warehouse: &Path) -> Settings {
     let mut settings = Settings::default();
-    warehouse.clone_into(&mut settings.warehouse);
+    settings.warehouse = warehouse.into();
     settings.threads = 2;
     settings
 }

@@ -436,7 +436,7 @@ async fn create_foreign(settings: &pipeline::Settings, columns: &[(&str, arrow_s
         partitioning: Vec::new(),
         properties: BTreeMap::new(),
     };
-    let lake = lake::Lake::embedded(&settings.warehouse).unwrap();
+    let lake = lake::Lake::embedded(settings.warehouse.directory().unwrap()).unwrap();
     let name = settings.table.name.parse().unwrap();
     lake.create_table(&name, &definition).await.unwrap();
 }

@@ -6,3 +6,7 @@ mod common;
 mod landing;
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod queue;
+#[cfg(test)]
+mod staged;

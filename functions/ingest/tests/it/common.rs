@@ -4,14 +4,17 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use arrow_array::{Array, Int64Array, StringArray, TimestampMicrosecondArray};
 use ingest::{Context, Failure, Moment, handle};
 use lambda_runtime::LambdaEvent;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use pipeline::Settings;
+use pipeline::{Pipeline, ReceiptSink, Settings, open_lake};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -32,14 +35,20 @@ impl Function {
 
     pub(crate) async fn start_with(variables: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let warehouse = directory.path().to_str().unwrap();
-        let defaults = [
-            ("CALVE_WAREHOUSE", warehouse),
-            ("CALVE_THREADS", "1"),
-            ("CALVE_EMBEDDED_METRICS", "false"),
-        ];
-        let settings = Settings::load(defaults.iter().chain(variables).copied()).unwrap();
-        let context = Context::open(settings).await.unwrap();
+        let settings = settings(&directory, variables);
+        Self::over(directory, Context::open(settings).await.unwrap())
+    }
+
+    /// In staged mode: receipts go to this sink.
+    pub(crate) async fn start_staged(sink: impl ReceiptSink + 'static) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = settings(&directory, &[]);
+        let lake = open_lake(&settings).await.unwrap();
+        let pipeline = Pipeline::with_sink(settings, lake, Arc::new(sink)).await;
+        Self::over(directory, Context::new(pipeline.unwrap()))
+    }
+
+    fn over(directory: TempDir, context: Context) -> Self {
         Self {
             directory,
             context,
@@ -163,6 +172,15 @@ impl Function {
                 .unwrap()
         })
     }
+}
+
+fn settings(directory: &TempDir, variables: &[(&str, &str)]) -> Settings {
+    let defaults = [
+        ("CALVE_WAREHOUSE", directory.path().to_str().unwrap()),
+        ("CALVE_THREADS", "1"),
+        ("CALVE_EMBEDDED_METRICS", "false"),
+    ];
+    Settings::load(defaults.iter().chain(variables).copied()).unwrap()
 }
 
 /// The system columns of one row.

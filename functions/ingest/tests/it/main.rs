@@ -5,4 +5,6 @@ mod cold_start;
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod staged;
+#[cfg(test)]
 mod triggers;
