@@ -551,7 +551,7 @@ async fn a_full_disk_names_the_object_and_changes_nothing() {
         let warehouse = Warehouse::new().await;
         let lake = FullDisk::under(warehouse.directory.path(), word);
         let error = if word == "/data/" {
-            let table = warehouse.table().await;
+            let table = lake.load_table(&warehouse.name).await.unwrap().unwrap();
             let id = crate::support::batch_id(&table, "a");
             let rows = crate::support::batch(&[(0, "1")]);
             lake.write(&table, &[rows], &id, &lake::WriteOptions::default())
