@@ -16,21 +16,21 @@ fn variable(name: &str) -> String {
 
 /// A directory to work in, and a place in the bucket that no other test uses.
 struct Desk {
-    desk: tempfile::TempDir,
+    directory: tempfile::TempDir,
     prefix: String,
     namespace: String,
 }
 
 impl Desk {
     fn new() -> Self {
-        let desk = tempfile::tempdir().unwrap();
-        let unique = desk.path().file_name().unwrap().to_string_lossy();
+        let directory = tempfile::tempdir().unwrap();
+        let unique = directory.path().file_name().unwrap().to_string_lossy();
         let unique: String = unique.chars().filter(char::is_ascii_alphanumeric).collect();
         let unique = format!("{}{}", unique.to_lowercase(), std::process::id());
         Self {
             prefix: format!("s3://{}/{unique}", variable("CALVE_TEST_S3_BUCKET")),
             namespace: format!("desk_{unique}"),
-            desk,
+            directory,
         }
     }
 
@@ -58,7 +58,7 @@ impl Desk {
         ];
         Command::new(env!("CARGO_BIN_EXE_calve"))
             .args(arguments)
-            .current_dir(self.desk.path())
+            .current_dir(self.directory.path())
             .env_clear()
             .envs(settings)
             .envs(changes.iter().copied())
@@ -75,7 +75,7 @@ fn text(bytes: &[u8]) -> String {
 #[ignore = "needs servers: scripts/servers.py"]
 fn events_become_rows_of_a_table_in_a_bucket_by_settings_alone() {
     let desk = Desk::new();
-    let events = desk.desk.path().join("events.ndjson");
+    let events = desk.directory.path().join("events.ndjson");
     std::fs::write(&events, "{\"id\":\"a\"}\n{\"id\":\"b\"}\n{oops\n").unwrap();
     for n_known in [0, 2] {
         let output = desk.run(&["ingest", "events.ndjson", "--output", "json"], &[]);
