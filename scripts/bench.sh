@@ -8,6 +8,9 @@ usage() {
 usage: scripts/bench.sh [FILTER] [--quick] criterion: flattening, Parquet, and both, in bytes/s
        scripts/bench.sh --gate            the figures that must be reached, against DuckDB, on 200,000 events
        scripts/bench.sh --gate --short    the same on 20,000 events, without DuckDB, quick to build
+       scripts/bench.sh --writers [OPTIONS]
+                                          1 to 64 writers of one table on local servers, against PyIceberg, and 10,000 commits in
+                                          a row: about half an hour; OPTIONS like --writers 1,4 --commits 0
 USAGE
 }
 
@@ -22,6 +25,18 @@ main() {
       # What is deployed is built this way, so this is what is measured.
       build release
       "$bin/gate" --peer-python .venv/bin/python
+      ;;
+    "--writers "*)
+      ./scripts/venv.sh
+      ./scripts/local_aws.sh
+      build quick
+      .venv/bin/python scripts/servers.py run -- ./scripts/bench.sh --with-servers "${@:2}"
+      ;;
+    "--with-servers "*)
+      # What `--writers` starts once there are servers.
+      bin=${CARGO_TARGET_DIR:-target}/quick
+      AWS_ACCESS_KEY_ID=$CALVE_TEST_S3_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY=$CALVE_TEST_S3_SECRET_ACCESS_KEY \
+        "$bin/writers" --python .venv/bin/python "${@:2}"
       ;;
     "-h "* | "--help "*) usage ;;
     "--gate"*)
