@@ -4,28 +4,29 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Number, Value};
 
-/// The event of a row: columns by their pointers, the event time by `_time_source`, and `_doc` over all.
-pub(crate) fn rebuild(row: &Value, columns: &BTreeMap<String, (String, String)>) -> Value {
+/// The event of a row: columns by their pointers, the event time by `_time_source`, and `_doc` over all. `columns` are pointer
+/// and type by name. None when the row lacks what each row of ours has.
+pub fn rebuild(row: &Value, columns: &BTreeMap<String, (String, String)>) -> Option<Value> {
     let mut event = Value::Object(Map::new());
     for (name, (pointer, data_type)) in columns.iter().filter(|(name, _)| !is_system(name)) {
         if !row[name].is_null() {
-            put(&mut event, pointer, cell(&row[name], data_type));
+            put(&mut event, pointer, cell(&row[name], data_type)?);
         }
     }
-    let time_source = row["_time_source"].as_str().unwrap();
+    let time_source = row["_time_source"].as_str()?;
     if let Some((pointer, form)) = time_source.split_once(' ')
-        && let Some(original) = original_time(row["event_time"].as_str().unwrap(), form)
+        && let Some(original) = original_time(row["event_time"].as_str()?, form)
     {
         put(&mut event, pointer, original);
     }
     if let Some(doc) = row["_doc"].as_str() {
-        merge(&mut event, serde_json::from_str(doc).unwrap());
+        merge(&mut event, serde_json::from_str(doc).ok()?);
     }
-    canonical(&event)
+    Some(canonical(&event))
 }
 
 /// The event without members that are null, its numbers in one spelling.
-pub(crate) fn canonical(value: &Value) -> Value {
+pub fn canonical(value: &Value) -> Value {
     match value {
         Value::Object(members) => {
             let present = members.iter().filter(|(_, value)| !value.is_null());
@@ -56,10 +57,10 @@ fn whole(number: &Number) -> Number {
 }
 
 /// A value as the event has it: the engines print decimals as text.
-fn cell(value: &Value, data_type: &str) -> Value {
+fn cell(value: &Value, data_type: &str) -> Option<Value> {
     match value.as_str() {
-        Some(text) if data_type.starts_with("decimal(") => serde_json::from_str(text).unwrap(),
-        _ => value.clone(),
+        Some(text) if data_type.starts_with("decimal(") => serde_json::from_str(text).ok(),
+        _ => Some(value.clone()),
     }
 }
 

@@ -37,7 +37,7 @@ fn check(warehouse: &Warehouse, files: &[PathBuf], n_expected: usize) -> Read {
         let (file, index) = support::source_of(&row);
         let event = canonical(&events[&file][index]);
         assert_eq!(
-            rebuild(&row, &columns),
+            rebuild(&row, &columns).unwrap(),
             event,
             "row {index} of {}",
             file.display()

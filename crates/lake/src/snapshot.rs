@@ -7,8 +7,9 @@ use serde::Deserialize;
 
 use crate::data_file::DataFile;
 
-/// Snapshots younger than this are never expired: it is longer than any invocation and its repeats may take.
-const MIN_SNAPSHOT_AGE_MS: i64 = 60 * 60 * 1000;
+/// Snapshots younger than this are never expired, when `calve.min-snapshot-age-ms` does not say otherwise: it is longer than
+/// any invocation and its repeats may take, and a query.
+const DEFAULT_MIN_SNAPSHOT_AGE_MS: i64 = 60 * 60 * 1000;
 
 /// How many snapshots a table keeps when `history.max-snapshots` does not say.
 const DEFAULT_MAX_SNAPSHOTS: usize = 1000;
@@ -127,20 +128,21 @@ impl References {
 
     /// The snapshots that a commit made at `timestamp_ms` expires.
     ///
-    /// Those beyond the newest `history.max-snapshots`, older than an hour, and not at the end of a branch or a tag; at most
-    /// once a minute: in the first commit of each.
+    /// Those beyond the newest `history.max-snapshots`, older than `calve.min-snapshot-age-ms` (an hour), and not at the end of
+    /// a branch or a tag; at most once a minute, or in that age if it is shorter: in the first commit of each.
     pub(crate) fn expired(&self, metadata: &TableMetadata, timestamp_ms: i64) -> Vec<i64> {
         const MINUTE_MS: i64 = 60_000;
+        let min_age_ms: i64 = number(metadata, "calve.min-snapshot-age-ms")
+            .unwrap_or(DEFAULT_MIN_SNAPSHOT_AGE_MS)
+            .max(1);
+        let interval_ms = min_age_ms.min(MINUTE_MS);
         let Some(parent) = metadata.current_snapshot() else {
             return Vec::new();
         };
-        if parent.timestamp_ms().div_euclid(MINUTE_MS) == timestamp_ms.div_euclid(MINUTE_MS) {
+        if parent.timestamp_ms().div_euclid(interval_ms) == timestamp_ms.div_euclid(interval_ms) {
             return Vec::new();
         }
-        let max_snapshots = metadata
-            .properties()
-            .get("history.max-snapshots")
-            .and_then(|count| count.parse().ok())
+        let max_snapshots = number(metadata, "history.max-snapshots")
             .unwrap_or(DEFAULT_MAX_SNAPSHOTS)
             .max(1);
         let kept: HashSet<i64> = self
@@ -153,9 +155,14 @@ impl References {
         snapshots
             .iter()
             .skip(max_snapshots - 1) // The one that is being made counts too.
-            .filter(|snapshot| snapshot.timestamp_ms() < timestamp_ms - MIN_SNAPSHOT_AGE_MS)
+            .filter(|snapshot| snapshot.timestamp_ms() < timestamp_ms - min_age_ms)
             .map(|snapshot| snapshot.snapshot_id())
             .filter(|id| !kept.contains(id) && *id != parent.snapshot_id())
             .collect()
     }
+}
+
+/// The number that a property of the table holds.
+fn number<T: std::str::FromStr>(metadata: &TableMetadata, property: &str) -> Option<T> {
+    metadata.properties().get(property)?.parse().ok()
 }

@@ -1,7 +1,5 @@
 //! A warehouse of one test, the two engines that read it, and the way back from a row to its event.
 
-mod rebuild;
-
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub(crate) use self::rebuild::{canonical, rebuild};
+pub(crate) use system_tests::{canonical, rebuild};
 
 /// A warehouse that goes away with the test, and the `calve` command to fill it with.
 pub(crate) struct Warehouse {
