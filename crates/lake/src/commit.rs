@@ -5,8 +5,9 @@ use tokio::time::Instant;
 use crate::backoff::Backoff;
 use crate::error::LakeError;
 use crate::lake::Lake;
-use crate::ledger::{LEDGER_PATH_PROPERTY, LEDGER_PROPERTY, Ledger};
+use crate::ledger::{Known, LEDGER_PATH_PROPERTY, LEDGER_PROPERTY, Ledger, Wanted};
 use crate::name::TableName;
+use crate::range::RangeSet;
 use crate::receipt::Receipt;
 use crate::table::Table;
 use crate::token::Token;
@@ -98,19 +99,44 @@ impl Lake {
         tokens: &HashSet<Token>,
         since_ms: i64,
     ) -> Result<HashMap<Token, i64>, LakeError> {
-        self.known(&self.reload(name).await?, tokens, since_ms)
-            .await
+        let wanted = Wanted {
+            tokens: tokens.clone(),
+            ..Wanted::default()
+        };
+        let table = self.reload(name).await?;
+        Ok(self.known(&table, &wanted, since_ms).await?.tokens)
     }
 
-    /// The same for the table as it was loaded.
+    /// Returns the records of this shard that the table's ledger knows: their rows are in the table. As
+    /// [`Lake::committed`] otherwise.
+    ///
+    /// # Errors
+    ///
+    /// When the table or its ledger cannot be read.
+    pub async fn committed_records(
+        &self,
+        name: &TableName,
+        shard: &str,
+        since_ms: i64,
+    ) -> Result<RangeSet, LakeError> {
+        let wanted = Wanted {
+            shards: HashSet::from([shard.to_owned()]),
+            ..Wanted::default()
+        };
+        let table = self.reload(name).await?;
+        let mut known = self.known(&table, &wanted, since_ms).await?;
+        Ok(known.ranges.remove(shard).unwrap_or_default())
+    }
+
+    /// What the ledger of the table as it was loaded knows.
     pub(crate) async fn known(
         &self,
         table: &Table,
-        tokens: &HashSet<Token>,
+        wanted: &Wanted,
         since_ms: i64,
-    ) -> Result<HashMap<Token, i64>, LakeError> {
+    ) -> Result<Known, LakeError> {
         let since_ms = since_ms.saturating_sub(CLOCK_SKEW_MS);
-        let known = self.ledger(table).find(tokens, since_ms).await;
+        let known = self.ledger(table).find(wanted, since_ms).await;
         known.map_err(|source| LakeError::ReadLedger {
             table: table.name().clone(),
             source,
@@ -133,10 +159,15 @@ impl Lake {
     /// It is safe to repeat: before every attempt the tokens are looked up in the table's ledger, and after every answer that
     /// is not a success the table is loaded and looked at before anything else is done.
     ///
+    /// Of a receipt that covers a range of a shard each record is committed at most once, also when the shard was cut into
+    /// other ranges before: the rows of known records are left out, for which its files are read and written again. A row's
+    /// record is told by its column `_source_id`, which ends with `/` and the sequence number.
+    ///
     /// # Errors
     ///
-    /// [`LakeError::Commit`] when the deadline or the attempts ran out, or the catalog refused. Nothing is known to be
-    /// committed then, and the same receipts may be given again.
+    /// [`LakeError::Commit`] when the deadline or the attempts ran out, or the catalog refused;
+    /// [`LakeError::ReadDataFile`] and [`LakeError::StoreDataFile`] when files could not be written again. Nothing is
+    /// known to be committed then, and the same receipts may be given again.
     pub async fn commit(
         &self,
         name: &TableName,
@@ -150,6 +181,7 @@ impl Lake {
             table.check_writable()?;
             work.recognise(&table).await?;
             work.judge(&table);
+            work.leave_out_known(&table).await?;
             if work.pending().next().is_none() {
                 return Ok(work.report());
             }

@@ -145,6 +145,16 @@ pub enum LakeError {
         /// The cause of the last failure.
         source: Cause,
     },
+    /// A data file that has to be committed in part could not be read.
+    #[error(
+        "cannot read a data file of table `{table}` of which some records are in the table already"
+    )]
+    ReadDataFile {
+        /// The table.
+        table: TableName,
+        /// The cause.
+        source: StorageError,
+    },
     /// What the table remembers of earlier commits could not be read, so nothing was committed.
     #[error("cannot read the ledger of table `{table}`")]
     ReadLedger {
@@ -167,7 +177,9 @@ impl LakeError {
                 CatalogError::AlreadyExists { .. } => false,
             },
             Self::ChangeTable { retryable, .. } | Self::Commit { retryable, .. } => *retryable,
-            Self::StoreDataFile { source, .. } => source.retryable(),
+            Self::StoreDataFile { source, .. } | Self::ReadDataFile { source, .. } => {
+                source.retryable()
+            }
             Self::ReadLedger { source, .. } => source
                 .downcast_ref::<StorageError>()
                 .is_some_and(StorageError::retryable),

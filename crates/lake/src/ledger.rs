@@ -1,10 +1,12 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::range::{RangeSet, range_bytes};
+use crate::receipt::RecordRange;
 use crate::storage::{Put, Storage};
 use crate::token::Token;
 
@@ -17,10 +19,14 @@ pub(crate) const LEDGER_PROPERTY: &str = "calve.ledger";
 /// removes what no snapshot names, as S3 Tables does. It belongs to the lake's own storage.
 pub(crate) const LEDGER_PATH_PROPERTY: &str = "calve.ledger-path";
 
-const LEDGER_FORMAT: u32 = 1;
+/// The newest format of a segment: 1 has tokens alone, 2 has ranges too. A segment says the least that its reader must know,
+/// since a program that passed over ranges would lose them with the next segment that it writes.
+const LEDGER_FORMAT: u32 = 2;
+const FORMAT_WITHOUT_RANGES: u32 = 1;
 
-/// What one token takes in a segment, in bytes, and a generous allowance for all else.
+/// What one token takes in a segment, in bytes, with what is around the tokens of a commit, and a generous allowance for all else.
 const TOKEN_BYTES: usize = 35;
+const COMMIT_BYTES: usize = 100;
 const FRAME_BYTES: usize = 1024;
 
 /// Which source batches were committed since the segment was begun, and where the segment before is.
@@ -34,14 +40,41 @@ pub(crate) struct Segment {
     begun_ms: i64,
     previous: Option<String>,
     commits: Vec<LedgerEntry>,
+    /// By shard, the records that these commits took.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    ranges: BTreeMap<String, RangeSet>,
 }
 
-/// What one commit brought.
+/// The tokens that one commit brought.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct LedgerEntry {
+struct LedgerEntry {
+    snapshot_id: i64,
+    committed_ms: i64,
+    tokens: Vec<Token>,
+}
+
+/// What one commit brings: source batches, and the ranges of those that have one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NewCommit {
     pub(crate) snapshot_id: i64,
     pub(crate) committed_ms: i64,
-    pub(crate) tokens: Vec<Token>,
+    pub(crate) batches: Vec<(Token, Option<RecordRange>)>,
+}
+
+/// What is looked for in a ledger.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wanted {
+    pub(crate) tokens: HashSet<Token>,
+    pub(crate) shards: HashSet<String>,
+}
+
+/// What a ledger knows of what was looked for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known {
+    /// The snapshot that brought the batch.
+    pub(crate) tokens: HashMap<Token, i64>,
+    /// The records taken, by shard.
+    pub(crate) ranges: HashMap<String, RangeSet>,
 }
 
 /// Segments at hand, by location. A segment never changes.
@@ -63,70 +96,66 @@ pub(crate) struct Ledger<'a> {
 }
 
 impl Ledger<'_> {
-    /// Returns the snapshot that brought each of the tokens, for those that are known.
+    /// Returns what it knows of the tokens and shards.
     ///
     /// It goes back to `since_ms` and no further.
-    pub(crate) async fn find(
-        &self,
-        tokens: &HashSet<Token>,
-        since_ms: i64,
-    ) -> Result<HashMap<Token, i64>, Cause> {
-        let mut found = HashMap::new();
+    pub(crate) async fn find(&self, wanted: &Wanted, since_ms: i64) -> Result<Known, Cause> {
+        let mut known = Known::default();
         let mut next = self.head.map(str::to_owned);
         while let Some(location) = next.take() {
             let segment = self.segment(&location).await?;
             for commit in &segment.commits {
-                let known = commit.tokens.iter().filter(|token| tokens.contains(token));
-                found.extend(known.map(|token| (*token, commit.snapshot_id)));
+                let tokens = commit.tokens.iter();
+                let found = tokens.filter(|token| wanted.tokens.contains(token));
+                known
+                    .tokens
+                    .extend(found.map(|token| (*token, commit.snapshot_id)));
             }
-            if found.len() == tokens.len() || segment.begun_ms < since_ms {
+            for shard in &wanted.shards {
+                if let Some(ranges) = segment.ranges.get(shard) {
+                    let all = known.ranges.entry(shard.clone()).or_default();
+                    all.extend(ranges);
+                }
+            }
+            let has_all = known.tokens.len() == wanted.tokens.len() && wanted.shards.is_empty();
+            if has_all || segment.begun_ms < since_ms {
                 break;
             }
             next.clone_from(&segment.previous);
         }
-        Ok(found)
+        Ok(known)
     }
 
-    /// Writes the newest segment with this commit added, and a new one behind it when it would grow too large.
+    /// Writes the newest segment with this commit added, and new ones behind it when it would grow too large.
     /// Returns the location of the newest.
     pub(crate) async fn with(
         &self,
-        entry: LedgerEntry,
+        commit: &NewCommit,
         directory: &str,
         segment_bytes: usize,
     ) -> Result<String, Cause> {
         let directory = self.elsewhere.map_or(directory, |(path, _)| path);
         let directory = directory.trim_end_matches('/');
+        let mut previous = self.head.map(str::to_owned);
         let mut newest = match self.head {
-            Some(head) => Some((head.to_owned(), self.segment(head).await?.as_ref().clone())),
-            None => None,
+            Some(head) => self.segment(head).await?.as_ref().clone(),
+            None => Segment::begun(commit.committed_ms, None),
         };
-        let n_tokens = (segment_bytes.saturating_sub(FRAME_BYTES) / TOKEN_BYTES).max(1);
-        for tokens in entry.tokens.chunks(n_tokens) {
-            let entry = LedgerEntry {
-                tokens: tokens.to_vec(),
-                ..entry
-            };
-            let segment = match newest.take() {
-                Some((_, mut segment)) if segment.bytes() + entry.bytes() <= segment_bytes => {
-                    segment.commits.push(entry);
-                    segment
+        let mut is_changed = false;
+        for batch in &commit.batches {
+            if newest.bytes_with(commit, batch) > segment_bytes && !newest.commits.is_empty() {
+                if is_changed {
+                    previous = Some(self.put(directory, newest).await?);
                 }
-                full => Segment {
-                    format: LEDGER_FORMAT,
-                    begun_ms: entry.committed_ms,
-                    previous: full.map(|(location, _)| location),
-                    commits: vec![entry],
-                },
-            };
-            // Table buckets take objects of a few kinds of names alone. Of these `.stats` misleads nobody: engines
-            // read such objects only where the metadata names them.
-            let location = format!("{directory}/calve-ledger-{}.stats", Uuid::new_v4());
-            self.put(&location, &segment).await?;
-            newest = Some((location, segment));
+                newest = Segment::begun(commit.committed_ms, previous.take());
+            }
+            newest.add(commit, batch);
+            is_changed = true;
         }
-        let (location, _) = newest.ok_or("a commit without tokens has no place in the ledger")?;
-        Ok(location)
+        if !is_changed {
+            return Err("a commit without tokens has no place in the ledger".into());
+        }
+        self.put(directory, newest).await
     }
 
     fn storage(&self, location: &str) -> &dyn Storage {
@@ -136,13 +165,17 @@ impl Ledger<'_> {
         }
     }
 
-    async fn put(&self, location: &str, segment: &Segment) -> Result<(), Cause> {
-        let bytes = Bytes::from(serde_json::to_vec(segment)?);
-        if self.storage(location).put_new(location, bytes).await? == Put::AlreadyThere {
+    /// Writes a segment under a new name and returns its location.
+    async fn put(&self, directory: &str, segment: Segment) -> Result<String, Cause> {
+        // Table buckets take objects of a few kinds of names alone. Of these `.stats` misleads nobody: engines read
+        // such objects only where the metadata names them.
+        let location = format!("{directory}/calve-ledger-{}.stats", Uuid::new_v4());
+        let bytes = Bytes::from(serde_json::to_vec(&segment)?);
+        if self.storage(&location).put_new(&location, bytes).await? == Put::AlreadyThere {
             return Err(format!("`{location}` is there already").into());
         }
-        self.cache.keep(location, Arc::new(segment.clone()));
-        Ok(())
+        self.cache.keep(&location, Arc::new(segment));
+        Ok(location)
     }
 
     async fn segment(&self, location: &str) -> Result<Arc<Segment>, Cause> {
@@ -166,17 +199,66 @@ impl Ledger<'_> {
 }
 
 impl Segment {
+    fn begun(begun_ms: i64, previous: Option<String>) -> Self {
+        Self {
+            format: FORMAT_WITHOUT_RANGES,
+            begun_ms,
+            previous,
+            commits: Vec::new(),
+            ranges: BTreeMap::new(),
+        }
+    }
+
+    fn add(&mut self, commit: &NewCommit, (token, range): &(Token, Option<RecordRange>)) {
+        match self.commits.last_mut() {
+            Some(last) if last.snapshot_id == commit.snapshot_id => last.tokens.push(*token),
+            _ => self.commits.push(LedgerEntry {
+                snapshot_id: commit.snapshot_id,
+                committed_ms: commit.committed_ms,
+                tokens: vec![*token],
+            }),
+        }
+        if let Some(range) = range {
+            self.format = LEDGER_FORMAT;
+            let ranges = self.ranges.entry(range.shard.clone()).or_default();
+            ranges.insert(&range.first, &range.last);
+        }
+    }
+
+    /// About its size as an object with this batch added, never less. Ranges that touch take less.
+    fn bytes_with(&self, commit: &NewCommit, (_, range): &(Token, Option<RecordRange>)) -> usize {
+        let is_another = self
+            .commits
+            .last()
+            .is_none_or(|last| last.snapshot_id != commit.snapshot_id);
+        let mut bytes = self.bytes() + TOKEN_BYTES;
+        if is_another {
+            bytes += COMMIT_BYTES;
+        }
+        if let Some(range) = range {
+            bytes += range_bytes(&range.first, &range.last);
+            if !self.ranges.contains_key(&range.shard) {
+                bytes += shard_bytes(&range.shard);
+            }
+        }
+        bytes
+    }
+
     /// About its size as an object, never less.
     fn bytes(&self) -> usize {
-        FRAME_BYTES + self.commits.iter().map(LedgerEntry::bytes).sum::<usize>()
+        let commits = self.commits.iter();
+        let commits = commits.map(|commit| COMMIT_BYTES + TOKEN_BYTES * commit.tokens.len());
+        let ranges = self.ranges.iter();
+        let ranges = ranges.map(|(shard, ranges)| shard_bytes(shard) + ranges.json_bytes());
+        FRAME_BYTES + commits.sum::<usize>() + ranges.sum::<usize>()
     }
 }
 
-impl LedgerEntry {
-    fn bytes(&self) -> usize {
-        const NUMBERS_BYTES: usize = 100;
-        NUMBERS_BYTES + TOKEN_BYTES * self.tokens.len()
-    }
+/// What the name of a shard takes as a key, in bytes; a character takes six at most.
+fn shard_bytes(shard: &str) -> usize {
+    let escaped = |byte: u8| matches!(byte, b'"' | b'\\') || byte < b' ';
+    let n_escaped = shard.bytes().filter(|byte| escaped(*byte)).count();
+    shard.len() + 5 * n_escaped + 8
 }
 
 impl LedgerCache {
@@ -200,137 +282,4 @@ impl LedgerCache {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::local::LocalStorage;
-
-    fn token(n: u32) -> Token {
-        Token::new(Uuid::nil(), "test", &n.to_le_bytes())
-    }
-
-    async fn fill(
-        directory: &str,
-        cache: &LedgerCache,
-        n_commits: u32,
-        bytes: usize,
-    ) -> Option<String> {
-        let mut head: Option<String> = None;
-        for n in 0..n_commits {
-            let ledger = Ledger {
-                storage: &LocalStorage,
-                elsewhere: None,
-                cache,
-                head: head.as_deref(),
-            };
-            let entry = LedgerEntry {
-                snapshot_id: i64::from(n),
-                committed_ms: i64::from(n) * 1000,
-                tokens: vec![token(n)],
-            };
-            head = Some(ledger.with(entry, directory, bytes).await.unwrap());
-        }
-        head
-    }
-
-    async fn n_segments(head: Option<&str>) -> usize {
-        let mut n_segments = 0;
-        let mut next = head.map(str::to_owned);
-        while let Some(location) = next {
-            n_segments += 1;
-            let bytes = LocalStorage.get(&location).await.unwrap();
-            next = serde_json::from_slice::<Segment>(&bytes).unwrap().previous;
-        }
-        n_segments
-    }
-
-    #[tokio::test]
-    async fn every_commit_is_found_across_segments_by_a_process_that_saw_none_of_them() {
-        let directory = tempfile::tempdir().unwrap();
-        let directory = format!("file://{}", directory.path().display());
-        let head = fill(&directory, &LedgerCache::default(), 40, 2000).await;
-        assert!(n_segments(head.as_deref()).await > 4);
-
-        let cache = LedgerCache::default();
-        let ledger = Ledger {
-            storage: &LocalStorage,
-            elsewhere: None,
-            cache: &cache,
-            head: head.as_deref(),
-        };
-        let all: HashSet<Token> = (0..50).map(token).collect();
-        let found = ledger.find(&all, i64::MIN).await.unwrap();
-        assert_eq!(found.len(), 40);
-        assert_eq!(found[&token(0)], 0);
-        assert_eq!(found[&token(39)], 39);
-    }
-
-    #[tokio::test]
-    async fn the_look_up_stops_at_the_time_it_is_given() {
-        let directory = tempfile::tempdir().unwrap();
-        let directory = format!("file://{}", directory.path().display());
-        let head = fill(&directory, &LedgerCache::default(), 40, 2000).await;
-        let cache = LedgerCache::default();
-        let ledger = Ledger {
-            storage: &LocalStorage,
-            elsewhere: None,
-            cache: &cache,
-            head: head.as_deref(),
-        };
-        let found = ledger
-            .find(&HashSet::from([token(0), token(39)]), 38_000)
-            .await
-            .unwrap();
-        assert_eq!(found.into_keys().collect::<Vec<_>>(), [token(39)]);
-        assert!(cache.segments.lock().unwrap().len() <= 2);
-    }
-
-    #[tokio::test]
-    async fn many_tokens_of_one_commit_are_spread_over_segments() {
-        let directory = tempfile::tempdir().unwrap();
-        let directory = format!("file://{}", directory.path().display());
-        let cache = LedgerCache::default();
-        let ledger = Ledger {
-            storage: &LocalStorage,
-            elsewhere: None,
-            cache: &cache,
-            head: None,
-        };
-        let tokens: Vec<Token> = (0..5000).map(token).collect();
-        let entry = LedgerEntry {
-            snapshot_id: 7,
-            committed_ms: 1,
-            tokens: tokens.clone(),
-        };
-        let head = ledger.with(entry, &directory, 64 << 10).await.unwrap();
-        for listed in LocalStorage.list(&directory).await.unwrap() {
-            assert!(listed.bytes <= 64 << 10, "{listed:?}");
-        }
-        let ledger = Ledger {
-            head: Some(&head),
-            ..ledger
-        };
-        let found = ledger
-            .find(&tokens.iter().copied().collect(), 0)
-            .await
-            .unwrap();
-        assert_eq!(found.len(), 5000);
-    }
-
-    #[tokio::test]
-    async fn a_segment_that_is_gone_is_an_error_and_not_an_empty_ledger() {
-        let directory = tempfile::tempdir().unwrap();
-        let head = format!("file://{}/gone.json", directory.path().display());
-        let cache = LedgerCache::default();
-        let ledger = Ledger {
-            storage: &LocalStorage,
-            elsewhere: None,
-            cache: &cache,
-            head: Some(&head),
-        };
-        let error = ledger
-            .find(&HashSet::from([token(1)]), 0)
-            .await
-            .unwrap_err();
-        assert!(error.to_string().contains("gone.json"), "{error}");
-    }
-}
+mod tests;

@@ -33,10 +33,13 @@ mod manifests;
 mod merge;
 mod metadata;
 mod name;
+mod overlap;
 mod part;
 mod partition;
+mod range;
 mod receipt;
 mod rest;
+mod rewrite;
 mod s3;
 mod s3_error;
 mod s3_location;
@@ -64,6 +67,7 @@ pub use local::LocalStorage;
 pub use name::{InvalidTableName, TableName};
 pub use part::{Part, PartitionKey, split};
 pub use partition::{InvalidPartitionTerm, PartitionTerm};
+pub use range::{InvalidSequenceNumber, RangeSet, SequenceNumber};
 pub use receipt::{RECEIPT_FORMAT, Receipt, ReceiptSource, SourceRecords};
 pub use rest::{
     ClientCredentials, Clock, RestAuth, RestCatalog, RestError, RestOptions, Secret, SigV4,

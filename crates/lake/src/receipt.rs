@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::data_file::DataFile;
 use crate::name::TableName;
+use crate::range::SequenceNumber;
 use crate::table::Table;
 use crate::token::{BatchId, Token};
 
@@ -55,15 +56,23 @@ pub enum SourceRecords {
     One(String),
     /// The messages with these ids, in the order in which they were delivered.
     Ids(Vec<String>),
-    /// The records of a shard from the first to the last.
+    /// All records of a shard from the first to the last, so that a record in the range is known to be taken.
     Range {
         /// The stream and its shard.
         shard: String,
         /// The first record.
-        first: String,
+        first: SequenceNumber,
         /// The last record, which may be the first.
-        last: String,
+        last: SequenceNumber,
     },
+}
+
+/// The records of one shard from the first to the last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RecordRange {
+    pub(crate) shard: String,
+    pub(crate) first: SequenceNumber,
+    pub(crate) last: SequenceNumber,
 }
 
 impl From<String> for ReceiptSource {
@@ -101,6 +110,18 @@ impl Receipt {
             columns,
             source: source.into(),
             data_files,
+        }
+    }
+
+    /// The range of records that it covers, when its source has such.
+    pub(crate) fn range(&self) -> Option<RecordRange> {
+        match &self.source.records {
+            SourceRecords::Range { shard, first, last } => Some(RecordRange {
+                shard: shard.clone(),
+                first: first.clone(),
+                last: last.clone(),
+            }),
+            _ => None,
         }
     }
 }

@@ -8,17 +8,19 @@ use crate::backoff::SplitMix;
 use crate::catalog::{CommitError, retryable};
 use crate::commit::{CommitOptions, CommitReport, ReceiptOutcome};
 use crate::compatible;
+use crate::data_file::DataFile;
 use crate::error::LakeError;
 use crate::lake::Lake;
-use crate::ledger::{LEDGER_PROPERTY, LedgerEntry};
+use crate::ledger::{LEDGER_PROPERTY, NewCommit, Wanted};
 use crate::manifests::{current_manifests, write_manifest_list, write_manifests};
 use crate::merge::{Merged, merge, replaced};
 use crate::metadata::metadata_directory;
 use crate::name::TableName;
+use crate::overlap::Remainder;
+use crate::range::RangeSet;
 use crate::receipt::Receipt;
 use crate::snapshot::{Added, References, append, timestamp_ms};
 use crate::table::Table;
-use crate::token::Token;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -27,16 +29,21 @@ pub(crate) const CLOCK_SKEW_MS: i64 = 60 * 60 * 1000;
 
 /// The receipts of one invocation on their way into the table.
 pub(crate) struct Work<'a> {
-    lake: &'a Lake,
+    pub(crate) lake: &'a Lake,
     name: &'a TableName,
     options: &'a CommitOptions,
     begun: Instant,
-    random: SplitMix,
-    receipts: Vec<Receipt>,
-    outcomes: Vec<Option<ReceiptOutcome>>,
+    pub(crate) random: SplitMix,
+    pub(crate) receipts: Vec<Receipt>,
+    pub(crate) outcomes: Vec<Option<ReceiptOutcome>>,
+    /// The records that are in the table, by shard, of the shards of pending receipts.
+    pub(crate) known: HashMap<String, RangeSet>,
+    /// What is left of receipts of which some records are in the table.
+    pub(crate) remainders: HashMap<usize, Remainder>,
     /// Every commit that was sent: any of them may have happened.
     sent: Vec<Sent>,
-    manifests: Option<(Vec<usize>, Vec<ManifestFile>)>,
+    /// The manifests written last, and the files that they name.
+    manifests: Option<(Vec<String>, Vec<ManifestFile>)>,
     merged: Vec<Merged>,
     last_error: Option<CommitError>,
 }
@@ -45,7 +52,9 @@ pub(crate) struct Work<'a> {
 struct Sent {
     snapshot_id: i64,
     manifest_list: String,
-    receipts: Vec<usize>,
+    /// The receipts, and what becomes of each if this commit happens.
+    outcomes: Vec<(usize, ReceiptOutcome)>,
+    added: Added,
     n_expired_snapshots: usize,
 }
 
@@ -72,6 +81,8 @@ impl<'a> Work<'a> {
             random: SplitMix(options.seed),
             outcomes: outcomes.collect(),
             receipts,
+            known: HashMap::new(),
+            remainders: HashMap::new(),
             sent: Vec::new(),
             manifests: None,
             merged: Vec::new(),
@@ -96,30 +107,42 @@ impl<'a> Work<'a> {
                 settle(&mut self.outcomes, sent);
             }
         }
-        let tokens: HashSet<Token> = self.pending().map(|i| self.receipts[i].token).collect();
         let oldest_ms = self.pending().map(|i| self.receipts[i].written_at_ms).min();
         let Some(oldest_ms) = oldest_ms else {
             return Ok(());
         };
+        let ranges = self.pending().filter_map(|i| self.receipts[i].range());
+        let wanted = Wanted {
+            shards: ranges.map(|range| range.shard).collect(),
+            tokens: self.pending().map(|i| self.receipts[i].token).collect(),
+        };
         let since_ms = oldest_ms.max(self.options.now_ms - self.options.receipt_horizon_ms);
-        let known = self.lake.known(table, &tokens, since_ms).await?;
+        let known = self.lake.known(table, &wanted, since_ms).await?;
         for i in self.pending().collect::<Vec<_>>() {
-            let Some(snapshot_id) = known.get(&self.receipts[i].token) else {
-                continue;
-            };
-            let ours = self
-                .sent
-                .iter()
-                .any(|sent| sent.snapshot_id == *snapshot_id && sent.receipts.contains(&i));
-            self.outcomes[i] = Some(if ours {
-                ReceiptOutcome::Committed {
-                    snapshot_id: *snapshot_id,
-                }
-            } else {
-                ReceiptOutcome::AlreadyCommitted
+            let receipt = &self.receipts[i];
+            let snapshot_id = known.tokens.get(&receipt.token);
+            let is_covered = receipt.range().is_some_and(|range| {
+                let records = known.ranges.get(&range.shard);
+                records.is_some_and(|records| records.covers(&range.first, &range.last))
             });
+            if snapshot_id.is_some() || is_covered {
+                let by_us = snapshot_id.and_then(|id| self.outcome_by_us(*id, i));
+                self.outcomes[i] = Some(by_us.unwrap_or(ReceiptOutcome::AlreadyCommitted));
+            }
         }
+        self.known = known.ranges;
         Ok(())
+    }
+
+    /// What became of the receipt when the snapshot is one of ours.
+    fn outcome_by_us(&self, snapshot_id: i64, receipt: usize) -> Option<ReceiptOutcome> {
+        let sent = self
+            .sent
+            .iter()
+            .find(|sent| sent.snapshot_id == snapshot_id)?;
+        let mut outcomes = sent.outcomes.iter();
+        let found = outcomes.find(|(position, _)| *position == receipt);
+        found.map(|(_, outcome)| outcome.clone())
     }
 
     /// Settles the receipts that this table can never take.
@@ -169,17 +192,20 @@ impl<'a> Work<'a> {
         let manifest_list = write_manifest_list(storage, metadata, snapshot_id, listed)
             .await
             .map_err(not_sent)?;
-        let added = Added::of(receipts.iter().flat_map(|i| &self.receipts[*i].data_files));
-        let entry = LedgerEntry {
+        let added = Added::of(receipts.iter().flat_map(|i| self.files_of(*i)));
+        let brought = receipts.iter().map(|i| &self.receipts[*i]);
+        let commit = NewCommit {
             snapshot_id,
             committed_ms: now_ms,
-            tokens: receipts.iter().map(|i| self.receipts[*i].token).collect(),
+            batches: brought
+                .map(|receipt| (receipt.token, receipt.range()))
+                .collect(),
         };
         let segment = self
             .lake
             .ledger(table)
             .with(
-                entry,
+                &commit,
                 &metadata_directory(metadata),
                 self.options.ledger_segment_bytes,
             )
@@ -202,7 +228,11 @@ impl<'a> Work<'a> {
         let sent = Sent {
             snapshot_id,
             manifest_list,
-            receipts,
+            outcomes: receipts
+                .into_iter()
+                .map(|i| (i, self.outcome_in(i, snapshot_id)))
+                .collect(),
+            added,
             n_expired_snapshots: expired.len(),
         };
         if !expired.is_empty() {
@@ -247,20 +277,38 @@ impl<'a> Work<'a> {
         answer.map(|_| ())
     }
 
-    /// The manifests of these receipts: written before, unless the set of receipts has changed.
+    /// What becomes of the receipt when this snapshot is made.
+    fn outcome_in(&self, receipt: usize, snapshot_id: i64) -> ReceiptOutcome {
+        if self.files_of(receipt).is_empty() {
+            return ReceiptOutcome::AlreadyCommitted; // By other commits, or by other receipts of this one.
+        }
+        ReceiptOutcome::Committed { snapshot_id }
+    }
+
+    /// The files of the receipt that are to be committed.
+    pub(crate) fn files_of(&self, receipt: usize) -> &[DataFile] {
+        match self.remainders.get(&receipt) {
+            Some(remainder) => &remainder.files,
+            None => &self.receipts[receipt].data_files,
+        }
+    }
+
+    /// The manifests of these receipts: written before, unless the set of files has changed.
     async fn manifests(
         &mut self,
         table: &Table,
         receipts: &[usize],
     ) -> Result<Vec<ManifestFile>, Cause> {
+        let files = || receipts.iter().flat_map(|i| self.files_of(*i));
+        let named: Vec<String> = files().map(|file| file.location.clone()).collect();
         if let Some((of, manifests)) = &self.manifests
-            && of == receipts
+            && *of == named
         {
             return Ok(manifests.clone());
         }
-        let files = receipts.iter().flat_map(|i| &self.receipts[*i].data_files);
-        let manifests = write_manifests(table.storage().as_ref(), table.metadata(), files).await?;
-        self.manifests = Some((receipts.to_vec(), manifests.clone()));
+        let storage = table.storage().as_ref();
+        let manifests = write_manifests(storage, table.metadata(), files()).await?;
+        self.manifests = Some((named, manifests.clone()));
         Ok(manifests)
     }
 
@@ -324,17 +372,11 @@ impl<'a> Work<'a> {
             _ => None,
         };
         let snapshot_id = self.outcomes.iter().find_map(committed);
-        let files = self
-            .receipts
-            .iter()
-            .zip(&self.outcomes)
-            .filter(|(_, outcome)| committed(outcome).is_some())
-            .flat_map(|(receipt, _)| &receipt.data_files);
-        let added = Added::of(files);
         let landed = self
             .sent
             .iter()
             .find(|sent| Some(sent.snapshot_id) == snapshot_id);
+        let added = landed.map(|sent| sent.added.clone()).unwrap_or_default();
         CommitReport {
             snapshot_id,
             n_attempts: self.n_attempts(),
@@ -353,9 +395,7 @@ impl<'a> Work<'a> {
 }
 
 fn settle(outcomes: &mut [Option<ReceiptOutcome>], sent: &Sent) {
-    for i in &sent.receipts {
-        outcomes[*i] = Some(ReceiptOutcome::Committed {
-            snapshot_id: sent.snapshot_id,
-        });
+    for (i, outcome) in &sent.outcomes {
+        outcomes[*i] = Some(outcome.clone());
     }
 }

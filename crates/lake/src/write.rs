@@ -76,7 +76,7 @@ impl Lake {
 }
 
 /// Computes where it does not keep others waiting. A panic is an error.
-async fn computed<T: Send + 'static>(
+pub(crate) async fn computed<T: Send + 'static>(
     table: &Table,
     n_rows: usize,
     work: impl FnOnce() -> T + Send + 'static,

@@ -12,6 +12,7 @@ mod error;
 mod events;
 mod frame;
 mod inflate;
+mod known;
 mod open_lake;
 mod open_table;
 mod pipeline;
@@ -27,7 +28,7 @@ pub mod telemetry;
 
 // What the command line looks at tables with: it imports no other crate of ours.
 pub use flatten::{Shape, ShapeError};
-pub use lake::{Lake, LakeError, Table, TableDefinition, TableName};
+pub use lake::{Lake, LakeError, SequenceNumber, Table, TableDefinition, TableName};
 
 pub use committer::{
     Committer, CommitterElapsedMs, CommitterReport, MessageOutcome, QuarantinedReceipt,

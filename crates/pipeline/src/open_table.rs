@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use flatten::{Column, Flattener, NewColumn, Pointer, Schema, Shape};
 use lake::{
     ColumnDefinition, Lake, LakeError, PartitionTerm, SchemaChange, Table, TableDefinition,
-    TableName, WriteOptions,
+    TableName, Token, WriteOptions,
 };
 
 use crate::{
-    PipelineError, Settings,
+    Payload, PipelineError, Record, Settings,
     cpu::Cpu,
     settings::{SettingsError, TableSettings},
 };
@@ -27,6 +27,17 @@ pub(crate) struct OpenTable {
 }
 
 impl OpenTable {
+    /// What names these records of a payload, whenever they are delivered.
+    pub(crate) fn token<'a>(
+        &self,
+        payload: &Payload,
+        taken: impl IntoIterator<Item = &'a Record>,
+    ) -> Token {
+        let source = &payload.source;
+        let identity = source.identity_of(taken.into_iter());
+        Token::new(self.table.uuid(), source.kind, &identity)
+    }
+
     /// Loads the table, creating it and adding system columns as needed.
     pub(crate) async fn open(
         lake: &Lake,

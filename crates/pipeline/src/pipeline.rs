@@ -6,12 +6,13 @@ use std::{
 };
 
 use flatten::Flattened;
-use lake::{BatchId, Lake, SchemaChange, TableName, Token};
+use lake::{BatchId, Lake, SchemaChange, TableName};
 
 use crate::{
-    Payload, PipelineError, Report, Settings,
+    Payload, PipelineError, Record, Report, Settings,
     cpu::Cpu,
     events::{Refusals, flatten_events},
+    known::Known,
     open_lake::open_lake,
     open_table::{OpenTable, new_columns},
     read::{Content, read},
@@ -207,7 +208,7 @@ impl Pipeline {
         let mut report = Report::of(&payload, &self.name.to_string());
         report.is_staged = self.is_staged();
 
-        let contents = self.read(&payload).await?;
+        let mut contents = self.read(&payload).await?;
         report.inflated_bytes = inflated_bytes(&contents);
         report.elapsed_ms.read = ms_since(started);
 
@@ -216,22 +217,29 @@ impl Pipeline {
             let clock = Instant::now();
             let attempt = invocation.seed.wrapping_add(u64::from(round));
             let batch = BatchId {
-                token: token_of(&open, &payload, &contents),
+                token: open.token(&payload, taken(&payload, &contents)),
                 attempt,
             };
             // A delivery that comes again leaves nothing behind; that is looked up while the events are flattened. The
             // commit looks once more, and its answer counts.
-            let (landing, is_known) = tokio::join!(
+            let (landing, known) = tokio::join!(
                 self.flatten(&open, &payload, &contents, invocation.now_us),
-                self.is_known(&payload, &batch, invocation),
+                self.look_up(&payload, &contents, &batch, invocation),
             );
-            let (landing, is_known) = (landing?, is_known?);
+            let (landing, known) = (landing?, known?);
             report.elapsed_ms.flatten += ms_since(clock);
-            if is_known {
-                report.is_repeat = true;
-                report.set_events(&landing);
-                report.elapsed_ms.total = ms_since(started);
-                return Ok(report);
+            match known {
+                Known::Nothing => {}
+                Known::Some(records) => {
+                    contents = without(&contents, &records);
+                    continue; // They came with others before: flatten the rest alone.
+                }
+                Known::All => {
+                    report.is_repeat = true;
+                    report.set_events(&landing);
+                    report.elapsed_ms.total = ms_since(started);
+                    return Ok(report);
+                }
             }
 
             let clock = Instant::now();
@@ -380,14 +388,20 @@ impl Pipeline {
     }
 }
 
-/// What names the records taken, whenever they are delivered.
-fn token_of(open: &OpenTable, payload: &Payload, contents: &[Content]) -> Token {
+/// The records that this run answers for.
+fn taken<'a>(payload: &'a Payload, contents: &'a [Content]) -> impl Iterator<Item = &'a Record> {
     let all = payload.records.iter().zip(contents);
-    let taken = all
-        .filter(|(_, content)| content.is_taken())
-        .map(|(record, _)| record);
-    let source = &payload.source;
-    Token::new(open.table.uuid(), source.kind, &source.identity_of(taken))
+    all.filter(|(_, content)| content.is_taken())
+        .map(|(record, _)| record)
+}
+
+/// The same with these records known, so that nothing is done about them.
+fn without(contents: &[Content], known: &[usize]) -> Arc<Vec<Content>> {
+    let mut contents = contents.to_vec();
+    for record in known {
+        contents[*record] = Content::Known;
+    }
+    Arc::new(contents)
 }
 
 /// When to stop working so that there is time to answer before the deadline.

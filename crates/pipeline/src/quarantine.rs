@@ -112,16 +112,54 @@ impl QuarantinedEvent {
     }
 }
 
-/// The bytes of a quarantine object with all refused events: the same events give the same bytes. `types` are the pointers
-/// to an event's type.
-pub(crate) fn encode(landing: &Landing, types: &[String]) -> Result<Vec<u8>, std::io::Error> {
-    let encoder = zstd::stream::write::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
-    let mut lines = BufWriter::new(encoder);
-    landing.each_refused(|refused| write(&mut lines, &landing.line(&refused, types)))?;
+/// Refused records of a shard get an object each, up to this many in one delivery.
+const MAX_OBJECTS: usize = 100;
+
+/// A quarantine object to be written.
+#[derive(Debug)]
+pub(crate) struct Object {
+    /// The record that its events are of; none for those of the whole payload.
+    pub(crate) record: Option<usize>,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// The quarantine objects with all refused events: the same events give the same bytes. `types` are the pointers to an
+/// event's type.
+///
+/// All are in one object. But where a payload that comes again may be cut in another way, each record has an object of its
+/// own, so that it is quarantined once whatever it comes with; unless so many are refused that this would cost too much.
+pub(crate) fn encode(landing: &Landing, types: &[String]) -> Result<Vec<Object>, std::io::Error> {
+    let n_of_record = landing.refusals.n_of_record.iter();
+    let n_records = n_of_record.filter(|n_refused| **n_refused > 0).count();
+    let is_apart = landing.payload.source.is_cut_anew() && n_records <= MAX_OBJECTS;
+    let mut objects = Vec::new();
+    let mut open: Option<(Option<usize>, Lines)> = None;
+    landing.each_refused(|refused| {
+        let record = is_apart.then_some(refused.record);
+        let mut lines = match open.take() {
+            Some((of, lines)) if of == record => lines,
+            finished => {
+                objects.extend(finished.map(finish).transpose()?);
+                BufWriter::new(zstd::stream::write::Encoder::new(Vec::new(), ZSTD_LEVEL)?)
+            }
+        };
+        write(&mut lines, &landing.line(&refused, types))?;
+        open = Some((record, lines));
+        Ok::<(), std::io::Error>(())
+    })?;
+    objects.extend(open.map(finish).transpose()?);
+    Ok(objects)
+}
+
+/// An object that is being written.
+type Lines = BufWriter<zstd::stream::write::Encoder<'static, Vec<u8>>>;
+
+fn finish((record, lines): (Option<usize>, Lines)) -> Result<Object, std::io::Error> {
     let encoder = lines
         .into_inner()
         .map_err(std::io::IntoInnerError::into_error)?;
-    encoder.finish()
+    let bytes = encoder.finish()?;
+    Ok(Object { record, bytes })
 }
 
 fn write(to: &mut impl std::io::Write, line: &Line<'_>) -> Result<(), std::io::Error> {

@@ -24,6 +24,8 @@ pub(crate) enum Content {
     },
     /// A body that cannot be read: it is quarantined as it came.
     Unreadable(InflateError),
+    /// The table's ledger has it: its rows are in the table, and what was refused of it is in the quarantine.
+    Known,
     /// No room beside the others: it has to be delivered again.
     Again,
 }
@@ -126,6 +128,7 @@ mod tests {
             Content::Events { .. } => 'e',
             Content::Unreadable(_) => 'u',
             Content::Again => 'a',
+            Content::Known => 'k',
         };
         contents.iter().map(word).collect()
     }

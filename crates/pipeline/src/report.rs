@@ -35,6 +35,8 @@ pub enum Outcome {
         /// Events and unreadable pieces that were refused.
         n_refused: u64,
     },
+    /// It came in an earlier delivery, with other records, and what became of it then stands.
+    Known,
     /// It has to be delivered again.
     Retry,
 }
@@ -85,8 +87,8 @@ pub struct ElapsedMs {
 
 /// The facts of one run.
 ///
-/// `n_records = n_records_committed + n_records_staged + n_records_quarantined + n_records_refused + n_records_retried` and
-/// `n_events = n_rows + n_refused`, where the events of records to be delivered again are not counted, and an
+/// `n_records = n_records_committed + n_records_staged + n_records_quarantined + n_records_refused + n_records_known +
+/// n_records_retried` and `n_events = n_rows + n_refused`, where the events of known records and of those to be delivered again are not counted, and an
 /// unreadable record or the broken rest of an array counts as one event.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Report {
@@ -104,6 +106,8 @@ pub struct Report {
     pub n_records_quarantined: u64,
     /// Records of which no event became a row, left with their sender.
     pub n_records_refused: u64,
+    /// Records that an earlier delivery brought together with others, of which nothing is done again.
+    pub n_records_known: u64,
     /// Records to be delivered again.
     pub n_records_retried: u64,
     /// Events found.
@@ -138,7 +142,7 @@ pub struct Report {
     pub snapshot_id: Option<i64>,
     /// Whether an earlier delivery of this payload had been committed already.
     pub is_repeat: bool,
-    /// Where this run put the refused events; for a repeat nowhere, they are where the first delivery put them.
+    /// Where this run put the refused events: the object, or the place of several; for a repeat nowhere, they are where the first delivery put them.
     pub quarantine: Option<String>,
     /// Where the time went.
     pub elapsed_ms: ElapsedMs,
@@ -167,6 +171,7 @@ impl Report {
                 Outcome::Staged { .. } => self.n_records_staged += 1,
                 Outcome::Quarantined { .. } => self.n_records_quarantined += 1,
                 Outcome::Refused { .. } => self.n_records_refused += 1,
+                Outcome::Known => self.n_records_known += 1,
                 Outcome::Retry => self.n_records_retried += 1,
             }
         }

@@ -1,7 +1,7 @@
 //! What a trigger delivered: its records, and the identity by which a repeated delivery is recognised.
 
 use bytes::Bytes;
-use lake::{ReceiptSource, SourceRecords};
+use lake::{ReceiptSource, SequenceNumber, SourceRecords};
 
 /// One message of a payload, as the trigger delivered it.
 #[derive(Debug, Clone)]
@@ -16,6 +16,13 @@ pub struct Record {
     pub body: Bytes,
     /// Whether the envelope says that the body is base64.
     pub is_base64: bool,
+}
+
+impl Record {
+    /// Its number in its shard, for a record of a shard.
+    pub(crate) fn sequence(&self) -> Option<SequenceNumber> {
+        self.delivery_id.parse().ok()
+    }
 }
 
 /// All that one invocation received.
@@ -52,7 +59,8 @@ const REQUEST_REPEAT_WINDOW_S: u32 = 86_400;
 pub enum Identity {
     /// The records that were taken, in any order: SQS.
     Records,
-    /// The first and last record that were taken, of this stream and shard.
+    /// All records from the first to the last one that were taken, of this stream and shard: Kinesis. Their delivery ids
+    /// are sequence numbers and rise.
     Range {
         /// The stream and its shard.
         shard: String,
@@ -130,20 +138,28 @@ impl SourceBatch {
             .saturating_sub(window_ms)
     }
 
+    /// Whether its records may come again in other company.
+    pub(crate) fn is_cut_anew(&self) -> bool {
+        matches!(self.identity, Identity::Range { .. })
+    }
+
     /// What a receipt says of the records that were taken.
-    pub(crate) fn told<'a>(&self, taken: impl Iterator<Item = &'a Record>) -> ReceiptSource {
-        let mut ids = taken.map(|record| record.source_id.clone());
+    pub(crate) fn told<'a>(
+        &self,
+        taken: impl Iterator<Item = &'a Record> + Clone,
+    ) -> ReceiptSource {
+        let mut ids = taken.clone().map(|record| record.source_id.clone());
         let records = match &self.identity {
             Identity::Given(_) => SourceRecords::One(ids.next().unwrap_or_default()),
             Identity::Records => SourceRecords::Ids(ids.collect()),
-            Identity::Range { shard } => {
-                let first = ids.next().unwrap_or_default();
-                SourceRecords::Range {
+            Identity::Range { shard } => match ends(taken) {
+                Some((first, last)) => SourceRecords::Range {
                     shard: shard.clone(),
-                    last: ids.last().unwrap_or_else(|| first.clone()),
                     first,
-                }
-            }
+                    last,
+                },
+                None => SourceRecords::Ids(ids.collect()),
+            },
         };
         ReceiptSource {
             kind: self.kind.to_owned(),
@@ -167,6 +183,18 @@ impl SourceBatch {
             }
         }
     }
+}
+
+/// The first and last number of records that have numbers.
+fn ends<'a>(
+    mut records: impl Iterator<Item = &'a Record>,
+) -> Option<(SequenceNumber, SequenceNumber)> {
+    let first = records.next()?.sequence()?;
+    let last = match records.last() {
+        Some(record) => record.sequence()?,
+        None => first.clone(),
+    };
+    Some((first, last))
 }
 
 /// Texts with their lengths before them, so that no two lists give the same bytes.
@@ -217,6 +245,21 @@ mod tests {
         let shard = SourceBatch::shard("kinesis", "stream/shard-1");
         check(&shard, &["1", "2", "3"], &["1", "2"], false);
         check(&shard, &["1", "2", "3"], &["1", "2", "3"], true);
+    }
+
+    #[test]
+    fn a_receipt_tells_the_range_of_numbers_that_was_taken() {
+        let shard = SourceBatch::shard("kinesis", "stream/shard-1");
+        let told = shard.told(records(&["9", "10", "11"]).iter());
+        let number = |text: &str| text.parse().unwrap();
+        let expected = SourceRecords::Range {
+            shard: "stream/shard-1".to_owned(),
+            first: number("9"),
+            last: number("11"),
+        };
+        assert_eq!(told.records, expected);
+        let told = shard.told(records(&["a"]).iter());
+        assert_eq!(told.records, SourceRecords::Ids(vec!["a".to_owned()]));
     }
 
     #[test]

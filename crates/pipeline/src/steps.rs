@@ -1,22 +1,22 @@
 //! The steps of a run that leave something behind: data files, quarantine, snapshot.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
-use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use lake::{BatchId, CommitOptions, DataFile, LakeError, Receipt, ReceiptOutcome};
 
 use crate::{
-    Invocation, Payload, Pipeline, PipelineError, Report, Settings,
+    Invocation, Pipeline, PipelineError, Report, Settings,
     open_table::OpenTable,
     pipeline::Landing,
     quarantine,
     receipts::{ReceiptSink, receipts_root, stage},
 };
 
-const MS_PER_DAY: i64 = 24 * 60 * 60 * 1_000;
+/// How many quarantine objects are written side by side.
+const MAX_QUARANTINE_PUTS: usize = 16;
 
-/// Receipts are at least this much younger than the horizon.
-const HORIZON_SLACK_MS: i64 = 60 * 60 * 1_000;
+const MS_PER_DAY: i64 = 24 * 60 * 60 * 1_000;
 
 impl Pipeline {
     /// Writes the rows as data files.
@@ -58,25 +58,52 @@ impl Pipeline {
         };
         let (shared, table) = (Arc::clone(landing), Arc::clone(open));
         let work = move || quarantine::encode(&shared, &table.shape.event_type);
-        let object = self.cpu.run(work).await.ok_or(PipelineError::Internal {
+        let objects = self.cpu.run(work).await.ok_or(PipelineError::Internal {
             stage: "quarantining events",
             n: n_events,
         })?;
         let prefix = &self.settings.quarantine_prefix;
-        let object = object.map_err(|source| failed(prefix, Box::new(source)))?;
-        let records = landing.payload.records.iter();
-        let arrival_us = records.map(|record| record.arrival_us).min().unwrap_or(0);
-        let (table, token) = (self.name.to_string(), batch.token.to_string());
-        let path = quarantine::path(prefix, &table, &token, arrival_us, &object);
-        let location = format!("{}/{path}", self.root);
-        // That it is there already is a success: an earlier delivery wrote the same bytes.
-        let put = self
-            .lake
-            .storage()
-            .put_new(&location, Bytes::from(object))
-            .await;
-        put.map_err(|source| failed(&location, Box::new(source)))?;
-        Ok(Some(location))
+        let objects = objects.map_err(|source| failed(prefix, Box::new(source)))?;
+        let objects: Vec<_> = objects
+            .into_iter()
+            .map(|object| (self.quarantine_place(open, landing, batch, &object), object))
+            .collect();
+        let place = match objects.as_slice() {
+            [(location, _)] => location.clone(),
+            _ => format!("{}/{prefix}/{}/", self.root, self.name),
+        };
+        // That one is there already is a success: an earlier delivery wrote the same bytes.
+        let puts = objects.into_iter().map(async |(location, object)| {
+            let put = self.lake.storage().put_new(&location, object.bytes.into());
+            put.await
+                .map_err(|source| failed(&location, Box::new(source)))
+        });
+        let puts: Vec<_> = stream::iter(puts)
+            .buffered(MAX_QUARANTINE_PUTS)
+            .try_collect()
+            .await?;
+        debug_assert!(!puts.is_empty(), "something was refused");
+        Ok(Some(place))
+    }
+
+    /// Where a quarantine object goes: it is named by the token of the batch, or by that of a batch of its record alone.
+    fn quarantine_place(
+        &self,
+        open: &OpenTable,
+        landing: &Landing,
+        batch: &BatchId,
+        object: &quarantine::Object,
+    ) -> String {
+        let (prefix, payload) = (&self.settings.quarantine_prefix, &landing.payload);
+        let record = object.record.and_then(|record| payload.records.get(record));
+        let arrivals = payload.records.iter().map(|record| record.arrival_us);
+        let (token, arrival_us) = match record {
+            Some(record) => (open.token(payload, [record]), record.arrival_us),
+            None => (batch.token, arrivals.min().unwrap_or(0)),
+        };
+        let (table, token) = (self.name.to_string(), token.to_string());
+        let path = quarantine::path(prefix, &table, &token, arrival_us, &object.bytes);
+        format!("{}/{path}", self.root)
     }
 
     /// What is to be committed.
@@ -94,34 +121,6 @@ impl Pipeline {
         let taken = taken.filter(|(_, content)| content.is_taken());
         let source = payload.source.told(taken.map(|(record, _)| record));
         Receipt::new(&open.table, batch, written_at_ms, source, files)
-    }
-
-    /// The date of a batch: before the first delivery that this one may repeat, since the ledger is looked through back to
-    /// that date; but never so far back that it would be too old to be committed.
-    fn dated_ms(&self, payload: &Payload, invocation: &Invocation) -> i64 {
-        let first_ms = payload
-            .source
-            .first_delivery_ms(&payload.records, invocation.now_us);
-        let horizon_ms = horizon_ms(&self.settings) - HORIZON_SLACK_MS;
-        first_ms.max(invocation.now_us.div_euclid(1_000) - horizon_ms)
-    }
-
-    /// Whether the batch is in the table already, so that it must not change it. The refused events of such a batch are in
-    /// the quarantine too, since they are written before the commit.
-    pub(crate) async fn is_known(
-        &self,
-        payload: &Payload,
-        batch: &BatchId,
-        invocation: &Invocation,
-    ) -> Result<bool, PipelineError> {
-        if self.is_staged() {
-            return Ok(false); // Only the committer asks the catalog; it looks, too.
-        }
-        let since_ms = self.dated_ms(payload, invocation);
-        let tokens = HashSet::from([batch.token]);
-        let known = self.lake.committed(&self.name, &tokens, since_ms).await;
-        let known = known.map_err(|source| self.failed("look into the ledger of", source))?;
-        Ok(known.contains_key(&batch.token))
     }
 
     /// Commits the receipt. `false` when the table changed so that the events have to be flattened again.

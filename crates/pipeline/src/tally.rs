@@ -46,6 +46,7 @@ fn outcomes(landing: &Landing, is_staged: bool) -> Vec<RecordOutcome> {
         let n_pieces = n_pieces(content);
         match content {
             Content::Again => Outcome::Retry,
+            Content::Known => Outcome::Known,
             _ if n_pieces > n_refused || n_pieces == 0 => {
                 let n_rows = n_pieces - n_refused;
                 if is_staged {
@@ -73,7 +74,7 @@ fn n_pieces(content: &Content) -> u64 {
             frames.n_events() as u64 + u64::from(frames.broken.is_some())
         }
         Content::Unreadable(_) => 1,
-        Content::Again => 0,
+        Content::Again | Content::Known => 0,
     }
 }
 

@@ -82,7 +82,7 @@ pub(crate) fn read(
 ) -> Result<Delivery, Failure> {
     match kind_of(body.get()) {
         Kind::Sqs => queue::read(parse("SQS", &body)?, now_us),
-        Kind::Kinesis => Ok(stream::read(parse("Kinesis", &body)?)),
+        Kind::Kinesis => stream::read(parse("Kinesis", &body)?),
         Kind::Sns => Ok(topic::read(parse("SNS", &body)?)),
         Kind::HttpV1 => Ok(request(&body, http::Request::v1, request_id, now_us)),
         Kind::HttpV2 => Ok(request(&body, http::Request::v2, request_id, now_us)),

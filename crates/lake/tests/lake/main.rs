@@ -10,5 +10,6 @@ mod commits;
 mod fakes;
 mod files;
 mod races;
+mod ranges;
 mod support;
 mod tables;

@@ -9,4 +9,6 @@ mod laws;
 #[cfg(test)]
 mod queue;
 #[cfg(test)]
+mod shards;
+#[cfg(test)]
 mod staged;

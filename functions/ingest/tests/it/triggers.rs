@@ -116,6 +116,47 @@ async fn kinesis_stops_at_the_first_record_that_must_come_again() {
 }
 
 #[tokio::test]
+async fn records_of_a_shard_that_come_again_with_others_land_once() {
+    let function = Function::start().await;
+    let mut payload = fixture("kinesis.json");
+    let third = payload["Records"].as_array_mut().unwrap().pop().unwrap();
+    function.invoke("r1", &payload).await.unwrap();
+    let (rows, n_rows) = (function.rows(), function.n_committed().await);
+
+    let records = payload["Records"].as_array_mut().unwrap();
+    records.remove(0);
+    records.push(third);
+    let answer = function.invoke("r2", &payload).await.unwrap();
+    assert_eq!(answer, json!({ "batchItemFailures": [] }));
+    assert_eq!(function.rows(), rows);
+    assert_eq!(function.n_committed().await, n_rows);
+    assert_eq!(function.quarantined().len(), 1);
+}
+
+#[tokio::test]
+async fn kinesis_records_that_are_no_range_of_one_shard_are_refused_with_the_reason() {
+    let function = Function::start().await;
+    let mut shards = fixture("kinesis.json");
+    shards["Records"][1]["eventID"] = "shardId-000000000007:4959".into();
+    let mut streams = fixture("kinesis.json");
+    streams["Records"][1]["eventSourceARN"] = "arn:aws:kinesis:us-east-2:1:stream/other".into();
+    let mut order = fixture("kinesis.json");
+    order["Records"].as_array_mut().unwrap().swap(1, 2);
+    let mut numbers = fixture("kinesis.json");
+    numbers["Records"][2]["kinesis"]["sequenceNumber"] = "LATEST".into();
+    for (payload, word) in [
+        (shards, "more than one shard"),
+        (streams, "more than one shard"),
+        (order, "do not rise"),
+        (numbers, "`LATEST` is not a sequence number"),
+    ] {
+        let failure = function.invoke("r1", &payload).await.unwrap_err();
+        assert!(failure.message.contains(word), "{failure}");
+    }
+    assert_eq!(function.n_committed().await, 0);
+}
+
+#[tokio::test]
 async fn an_event_of_eventbridge_is_the_whole_envelope() {
     let function = Function::start().await;
     let answer = function

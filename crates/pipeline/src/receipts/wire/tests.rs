@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use lake::{ColumnFacts, DataFile, ReceiptSource, SourceRecords, Token};
+use lake::{ColumnFacts, DataFile, ReceiptSource, SequenceNumber, SourceRecords, Token};
 use proptest::{collection, prelude::*};
 use serde_json::{Value, json};
 
@@ -179,10 +179,11 @@ fn a_receipt_too_large_for_a_message_has_a_place_of_its_own() {
 
 fn sources() -> impl Strategy<Value = ReceiptSource> {
     let text = || "\\PC{0,12}";
+    let number = || "[1-9][0-9]{0,60}".prop_map(|digits| digits.parse::<SequenceNumber>().unwrap());
     let records = prop_oneof![
         text().prop_map(SourceRecords::One),
         collection::vec(text(), 0..5).prop_map(SourceRecords::Ids),
-        (text(), text(), text()).prop_map(|(shard, first, last)| SourceRecords::Range {
+        (text(), number(), number()).prop_map(|(shard, first, last)| SourceRecords::Range {
             shard,
             first,
             last
