@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use pipeline::TableName;
 
+use crate::local::LocalArguments;
 use crate::printer::Output;
 
 /// Lands JSON events in Apache Iceberg tables, from a desk.
@@ -59,6 +60,8 @@ pub(crate) enum Command {
     /// Look at the settings
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Play Lambda for the functions on this machine: hand them the messages of queues and streams
+    Local(Box<LocalArguments>),
 }
 
 /// What to ingest.

@@ -4,6 +4,7 @@ use std::io;
 
 use pipeline::{PipelineError, SettingsError};
 
+use crate::local::LocalError;
 use crate::pieces::PieceError;
 
 /// Why a command failed.
@@ -70,6 +71,9 @@ pub(crate) enum CliError {
         n_unreachable: usize,
         n_locations: usize,
     },
+    /// The functions cannot be run here.
+    #[error(transparent)]
+    Local(#[from] LocalError),
     /// The result cannot be written as JSON.
     #[error("cannot write the result as JSON")]
     Encode(#[source] serde_json::Error),
@@ -91,6 +95,7 @@ impl CliError {
             | Self::Ingest { source, .. }
             | Self::OpenWarehouse(source) => source.hint(),
             Self::Lake { source, .. } => source.hint(),
+            Self::Local(error) => error.hint().map(str::to_owned),
             Self::NoWarehouse { .. } => Some(
                 "`calve ingest FILE` makes it; `--warehouse DIR` names another one".to_owned(),
             ),

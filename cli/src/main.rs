@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod error;
+mod local;
 mod pieces;
 mod printer;
 
@@ -41,6 +42,9 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<(), CliError> {
     match &arguments.command {
         Command::Ingest(ingest) => commands::ingest::run(ingest, &settings, printer).await,
         Command::Table(command) => commands::table::run(*command, &settings, printer).await,
+        Command::Local(local) => {
+            local::run(local, &settings, variables(&arguments.common), printer).await
+        }
         Command::Config(_) => commands::config::check(&settings, &arguments.common, printer).await,
     }
 }

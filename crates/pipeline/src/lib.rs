@@ -44,6 +44,7 @@ pub use quarantine::QuarantinedEvent;
 pub use read::EVENT_BYTES;
 pub use receipts::{
     MAX_MESSAGE_BYTES, ReceiptSink, SendError, SqsQueue, UnreadableReceipt, check_queue,
+    queue_config,
 };
 pub use report::{ElapsedMs, Outcome, RecordOutcome, RefusalNote, Report};
 pub use settings::{Settings, SettingsError};

@@ -37,13 +37,32 @@ pub async fn check_queue(settings: &Settings) -> Result<(), PipelineError> {
 /// The queue of receipts that the settings name.
 pub(crate) async fn open_queue(settings: &Settings) -> Result<SqsQueue, PipelineError> {
     let queue = settings.receipt_queue_url.clone().unwrap_or_default();
-    let options = S3Options {
-        endpoint: settings.sqs_endpoint.clone(),
-        region: region_of(&queue),
-        ..s3_options(settings)
-    };
-    let opened = SqsQueue::open(&*queue, &options).await;
+    let opened = SqsQueue::open(&*queue, &queue_options(settings, &queue)).await;
     opened.map_err(|source| PipelineError::OpenQueue { queue, source })
+}
+
+/// What a client of AWS is made from that talks to this queue, or to a service beside it.
+///
+/// # Errors
+///
+/// When the endpoint of the settings is no URL, or nothing names a region.
+pub async fn queue_config(
+    settings: &Settings,
+    queue_url: &str,
+) -> Result<aws_config::SdkConfig, PipelineError> {
+    let config = queue_options(settings, queue_url).sdk_config().await;
+    config.map_err(|source| PipelineError::OpenQueue {
+        queue: queue_url.to_owned(),
+        source,
+    })
+}
+
+fn queue_options(settings: &Settings, queue_url: &str) -> S3Options {
+    S3Options {
+        endpoint: settings.sqs_endpoint.clone(),
+        region: region_of(queue_url),
+        ..s3_options(settings)
+    }
 }
 
 /// `https://sqs.eu-west-1.amazonaws.com/…` → `eu-west-1`. Queues elsewhere do not say.

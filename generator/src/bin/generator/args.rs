@@ -39,7 +39,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3_650))]
     pub(crate) days: u32,
 
-    /// Where events go: `-`, a file, or an http(s) URL; a URL that ends in
+    /// Where events go: `-`, a file, an http(s) URL, `sqs:QUEUE_URL` or `kinesis:STREAM`; a URL that ends in
     /// `/2015-03-31/functions/NAME/invocations` is that of a Lambda function
     #[arg(long, default_value = "-", value_name = "TARGET")]
     pub(crate) to: Target,
@@ -65,9 +65,26 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) gzip: bool,
 
-    /// How often a failed request is sent again before it counts as failed
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    pub(crate) retries: u32,
+    /// Events in one message of a queue or record of a stream, as NDJSON
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) pack: u32,
+
+    /// How messages and records are compressed; in a queue they are base64 then
+    #[arg(long, value_enum, default_value_t = Compress::None, value_name = "HOW")]
+    pub(crate) compress: Compress,
+
+    /// What speaks SQS or Kinesis, when it is not AWS [default: the queue's own host, or `AWS_ENDPOINT_URL`]
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
+
+    /// File to write for each message that was taken: its id, when it was due, and its number of events, as NDJSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log_messages: Option<PathBuf>,
+
+    /// How often a failed request, or a message or record that was refused, is sent again before it counts as failed
+    /// [default: 0; 5 for messages and records]
+    #[arg(long, value_name = "N")]
+    pub(crate) retries: Option<u32>,
 
     /// How long one request may take, in seconds
     #[arg(long, default_value_t = 60.0, value_name = "S", value_parser = seconds)]
@@ -87,6 +104,8 @@ Examples:
       --to http://127.0.0.1:9000/2015-03-31/functions/ingest/invocations
   generator --seconds 60 --concurrency 16 --gzip --output json \\
       --to https://abc.lambda-url.eu-central-1.on.aws/
+  generator --seconds 60 --rate 10000 --batch 1000 --pack 100 --compress zstd \\
+      --to sqs:https://sqs.eu-central-1.amazonaws.com/123456789012/events
 
 The exit code is 1 when a request failed. Colour is left out when
 NO_COLOR is set, the progress bar when the standard error is no terminal.";
@@ -117,6 +136,17 @@ pub(crate) enum Wrapper {
     Sqs,
 }
 
+/// How messages and records are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Compress {
+    /// Not at all
+    None,
+    /// gzip
+    Gzip,
+    /// Zstandard
+    Zstd,
+}
+
 /// How the summary is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
@@ -132,6 +162,10 @@ pub(crate) enum Target {
     Stdout,
     File(PathBuf),
     Http(Url),
+    /// A queue of SQS, by its URL.
+    Queue(String),
+    /// A stream of Kinesis, by its name.
+    Stream(String),
 }
 
 /// When the event times begin.
@@ -150,13 +184,19 @@ pub(crate) enum ArgsError {
     )]
     BrokenInArray,
     #[error(
-        "`--gzip` compresses the bodies of requests, and `{to}` is not reached by requests\nhint: pipe the events through gzip"
+        "`--gzip` compresses the bodies of HTTP requests, and `{to}` is not reached by them\n\
+         hint: pipe the events through gzip; for queues and streams there is `--compress`"
     )]
     GzipWithoutRequests { to: String },
     #[error(
         "`--gzip` compresses bodies, and `--as {wrapper}` has none\nhint: leave it out, or send `--as function-url`"
     )]
     GzipWithoutBody { wrapper: &'static str },
+    #[error(
+        "`--pack`, `--compress`, `--endpoint` and `--log-messages` are for queues and streams, and `{to}` is none\n\
+         hint: leave them out, or send to `sqs:QUEUE_URL` or `kinesis:STREAM`"
+    )]
+    MessagesWithoutQueue { to: String },
 }
 
 impl Args {
@@ -175,6 +215,15 @@ impl Args {
             }
             _ => {}
         }
+        let wants_messages = self.pack > 1
+            || self.compress != Compress::None
+            || self.endpoint.is_some()
+            || self.log_messages.is_some();
+        if wants_messages && !self.to.takes_messages() {
+            return Err(ArgsError::MessagesWithoutQueue {
+                to: self.to.to_string(),
+            });
+        }
         if self.gzip && !matches!(self.to, Target::Http(_)) {
             return Err(ArgsError::GzipWithoutRequests {
                 to: self.to.to_string(),
@@ -190,6 +239,12 @@ impl Args {
             (None, Some(_)) => u64::MAX,
             (None, None) => 100_000,
         }
+    }
+
+    /// How often what failed is sent again.
+    pub(crate) fn n_retries(&self) -> u32 {
+        let default = if self.to.takes_messages() { 5 } else { 0 };
+        self.retries.unwrap_or(default)
     }
 
     /// What decides the bytes of the events.
@@ -220,6 +275,11 @@ impl From<ShapeName> for Shape {
 }
 
 impl Target {
+    /// Whether it is a queue or a stream.
+    pub(crate) fn takes_messages(&self) -> bool {
+        matches!(self, Self::Queue(_) | Self::Stream(_))
+    }
+
     /// Whether a Lambda function is invoked, through the invoke API.
     pub(crate) fn is_invocation(&self) -> bool {
         matches!(self, Self::Http(url) if url.path().starts_with("/2015-03-31/functions/") && url.path().ends_with("/invocations"))
@@ -233,12 +293,27 @@ impl FromStr for Target {
         if text == "-" {
             return Ok(Self::Stdout);
         }
+        match text.split_once(':') {
+            Some(("sqs", url)) if url.starts_with("https://") || url.starts_with("http://") => {
+                return Ok(Self::Queue(url.to_owned()));
+            }
+            Some(("sqs", _)) => {
+                return Err("write the URL of the queue: `sqs:https://…`".to_owned());
+            }
+            Some(("kinesis", name)) if !name.is_empty() && !name.contains(['/', ':']) => {
+                return Ok(Self::Stream(name.to_owned()));
+            }
+            Some(("kinesis", _)) => {
+                return Err("write the name of the stream: `kinesis:NAME`".to_owned());
+            }
+            _ => {}
+        }
         let Some((scheme, _)) = text.split_once("://") else {
             return Ok(Self::File(PathBuf::from(text)));
         };
         if !matches!(scheme, "http" | "https") {
             return Err(format!(
-                "`{scheme}` cannot be sent to: write `-`, a file, or an http(s) URL"
+                "`{scheme}` cannot be sent to: write `-`, a file, an http(s) URL, `sqs:QUEUE_URL` or `kinesis:STREAM`"
             ));
         }
         Url::parse(text)
@@ -253,6 +328,8 @@ impl std::fmt::Display for Target {
             Self::Stdout => f.write_str("standard output"),
             Self::File(path) => path.display().fmt(f),
             Self::Http(url) => url.fmt(f),
+            Self::Queue(url) => write!(f, "sqs:{url}"),
+            Self::Stream(name) => write!(f, "kinesis:{name}"),
         }
     }
 }
@@ -279,79 +356,4 @@ fn seconds(text: &str) -> Result<f64, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use generator::DEFAULT_START_MS;
-
-    use super::*;
-
-    #[track_caller]
-    fn check(options: &str) -> Result<(), String> {
-        let args = ["generator"].into_iter().chain(options.split_whitespace());
-        let args = Args::try_parse_from(args).map_err(|error| error.to_string())?;
-        args.check().map_err(|error| error.to_string())
-    }
-
-    const INVOKE: &str = "--to http://127.0.0.1:1/2015-03-31/functions/ingest/invocations";
-
-    #[test]
-    fn the_default_start_is_that_of_the_library() {
-        let args = Args::parse_from(["generator"]);
-        assert_eq!(args.start, Start::At(DEFAULT_START_MS));
-        assert_eq!(args.settings(), Settings::default());
-    }
-
-    #[test]
-    fn without_a_limit_there_are_a_hundred_thousand_events_and_with_a_time_as_many_as_it_takes() {
-        assert_eq!(Args::parse_from(["generator"]).n_events(), 100_000);
-        assert_eq!(
-            Args::parse_from(["generator", "--seconds", "1"]).n_events(),
-            u64::MAX
-        );
-        assert_eq!(
-            Args::parse_from(["generator", "--seconds", "1", "-n", "5"]).n_events(),
-            5
-        );
-    }
-
-    #[test]
-    fn options_that_contradict_each_other_are_refused_with_a_way_out() {
-        for options in [
-            format!("{INVOKE} --as direct --shape hostile"),
-            format!("{INVOKE} --as direct --gzip"),
-            format!("{INVOKE} --as sqs --gzip"),
-            "--gzip --to events.ndjson".to_owned(),
-        ] {
-            let error = check(&options).unwrap_err();
-            assert!(error.contains("hint: "), "{options}: {error}");
-        }
-        assert_eq!(
-            check(&format!(
-                "{INVOKE} --as function-url --gzip --shape hostile"
-            )),
-            Ok(())
-        );
-    }
-
-    #[test]
-    fn targets_that_nothing_can_be_sent_to_are_refused() {
-        for options in [
-            "--to s3://bucket/key",
-            "--to http://",
-            "--start tomorrow",
-            "--seconds 0",
-            "--rate 0",
-        ] {
-            assert!(check(options).is_err(), "{options}");
-        }
-    }
-
-    #[test]
-    fn only_the_invoke_api_is_an_invocation() {
-        let is_invocation = |text: &str| text.parse::<Target>().unwrap().is_invocation();
-        assert!(is_invocation(
-            "http://127.0.0.1:9000/2015-03-31/functions/ingest/invocations"
-        ));
-        assert!(!is_invocation("http://127.0.0.1:9000/lambda-url/ingest"));
-        assert!(!is_invocation("2015-03-31/functions/ingest/invocations"));
-    }
-}
+mod tests;

@@ -1,9 +1,11 @@
 //! `generator`: writes mock events, or sends them and measures the answers.
 
 mod args;
+mod carrier;
 mod clock;
 mod envelope;
 mod load;
+mod messages;
 mod progress;
 mod stream;
 mod summary;
@@ -31,7 +33,7 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<bool, Box<dyn std::error::Error>> {
     args.check()?;
     let summary = match &args.to {
-        Target::Http(url) => load::run(args, url)?,
+        Target::Http(_) | Target::Queue(_) | Target::Stream(_) => load::run(args)?,
         Target::Stdout | Target::File(_) => match stream::run(args)? {
             Some(summary) => summary,
             // The reader of the pipe has what it wanted.

@@ -29,7 +29,10 @@ pub(crate) struct Requests {
     pub(crate) n_failed_events: u64,
     /// Events that were due before the time was up but could not be sent.
     pub(crate) n_unsent_events: u64,
+    /// Requests that were sent again; messages or records, where there are some.
     pub(crate) n_retries: u64,
+    /// Messages or records that were taken, when they went to a queue or a stream.
+    pub(crate) n_messages: Option<u64>,
     pub(crate) first_failure: Option<String>,
     /// Microseconds, of requests that succeeded.
     pub(crate) latency_us: Histogram<u64>,
@@ -94,6 +97,7 @@ impl Summary {
                     json!(requests.n_unsent_events),
                 ),
                 ("n_retries".to_owned(), json!(requests.n_retries)),
+                ("n_messages".to_owned(), json!(requests.n_messages)),
                 ("first_failure".to_owned(), json!(requests.first_failure)),
                 ("latency_ms".to_owned(), latency),
             ]);
@@ -121,12 +125,13 @@ impl Requests {
             self.ms_at(0.99),
             self.ms_at(1.0),
         );
+        if let Some(n_messages) = self.n_messages {
+            let _ = write!(text, "\n  {} messages", grouped(n_messages as f64));
+        }
         if self.n_retries > 0 {
-            let _ = write!(
-                text,
-                "\n  {} requests were sent again",
-                grouped(self.n_retries as f64)
-            );
+            let what = self.n_messages.map_or("requests", |_| "messages");
+            let n_retries = grouped(self.n_retries as f64);
+            let _ = write!(text, "\n  {n_retries} {what} were sent again");
         }
         if let Some(failure) = &self.first_failure {
             let _ = write!(
