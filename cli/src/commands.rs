@@ -2,4 +2,5 @@
 
 pub(crate) mod config;
 pub(crate) mod ingest;
+pub(crate) mod quarantine;
 pub(crate) mod table;

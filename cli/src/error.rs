@@ -65,6 +65,24 @@ pub(crate) enum CliError {
     /// Of several files not all were ingested. Which, and why, was told when it happened.
     #[error("{n_whole} of {n_files} files were ingested whole")]
     NotAllFiles { n_whole: u64, n_files: usize },
+    /// Repeated rows were not removed.
+    #[error("cannot remove repeated rows of `{table}`")]
+    Dedupe {
+        table: String,
+        source: Box<PipelineError>,
+    },
+    /// The quarantine cannot be read.
+    #[error(transparent)]
+    Quarantine(Box<PipelineError>),
+    /// An object of the quarantine was not replayed.
+    #[error("cannot replay `{object}`")]
+    Replay {
+        object: String,
+        source: Box<PipelineError>,
+    },
+    /// Of several objects not all were replayed. Which, and why, was told when it happened.
+    #[error("{n_failed} of {n_objects} objects could not be replayed")]
+    NotAllReplayed { n_failed: u64, n_objects: u64 },
     /// Something that the settings name cannot be reached.
     #[error("{n_unreachable} of {n_locations} locations cannot be used")]
     Unreachable {
@@ -93,7 +111,13 @@ impl CliError {
             Self::Settings(source) => source.hint(),
             Self::OpenTable { source, .. }
             | Self::Ingest { source, .. }
+            | Self::Replay { source, .. }
+            | Self::Dedupe { source, .. }
+            | Self::Quarantine(source)
             | Self::OpenWarehouse(source) => source.hint(),
+            Self::NotAllReplayed { .. } => Some(
+                "once the cause is gone, replay them again: what is in the table already is not repeated".to_owned(),
+            ),
             Self::Lake { source, .. } => source.hint(),
             Self::Local(error) => error.hint().map(str::to_owned),
             Self::NoWarehouse { .. } => Some(

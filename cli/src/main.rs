@@ -45,6 +45,10 @@ async fn run(arguments: &Arguments, printer: Printer) -> Result<(), CliError> {
         Command::Local(local) => {
             local::run(local, &settings, variables(&arguments.common), printer).await
         }
+        Command::Quarantine(command) => {
+            let table = arguments.common.table.as_ref();
+            commands::quarantine::run(command, table, &settings, printer).await
+        }
         Command::Config(_) => commands::config::check(&settings, &arguments.common, printer).await,
     }
 }

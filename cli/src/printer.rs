@@ -31,6 +31,11 @@ impl Printer {
         Self { output, is_quiet }
     }
 
+    /// How results are printed.
+    pub(crate) fn output(self) -> Output {
+        self.output
+    }
+
     /// Prints the result of a command, once, in the form that was asked for.
     pub(crate) fn result(
         self,

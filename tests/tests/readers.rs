@@ -107,6 +107,35 @@ fn every_shape_of_event_reads_back_and_what_is_refused_is_counted() {
 }
 
 #[test]
+fn both_engines_read_the_table_without_the_rows_that_were_there_twice() {
+    let warehouse = Warehouse::new();
+    let fixture = support::fixture("repository_events.ndjson");
+    let text = std::fs::read_to_string(&fixture).unwrap();
+    let array = format!("[{}]", text.trim().replace('\n', ",\n"));
+    let one = text.lines().next().unwrap();
+    let files = [
+        fixture,
+        warehouse.file("array.json", array.as_bytes()),
+        warehouse.file("one.ndjson", one.as_bytes()),
+    ];
+    for file in &files {
+        warehouse.ingest(std::slice::from_ref(file));
+    }
+    let arguments = [
+        "table", "dedupe", "--by", "event_id", "--all", "--output", "json",
+    ];
+    let summary = warehouse.calve(&arguments);
+    let summary: Value = serde_json::from_str(&summary).unwrap();
+    assert_eq!(summary["n_rows_repeated"], 13);
+    check(&warehouse, &files, 12);
+    let again: Value = serde_json::from_str(&warehouse.calve(&arguments)).unwrap();
+    assert_eq!(
+        (&again["n_rows_repeated"], &again["snapshot_id"]),
+        (&json!(0), &Value::Null)
+    );
+}
+
+#[test]
 fn a_filter_by_day_gives_the_rows_of_that_day_and_opens_its_files_only() {
     let warehouse = Warehouse::new();
     let files = [support::fixture("repository_events.ndjson")];

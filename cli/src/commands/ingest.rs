@@ -223,7 +223,7 @@ fn payload(piece: Piece, identity: &str, arrival_us: i64) -> Payload {
 }
 
 /// The clock and the dice, read here at the edge.
-fn invocation() -> Invocation {
+pub(crate) fn invocation() -> Invocation {
     Invocation {
         now_us: Timestamp::now().as_microsecond(),
         deadline: None,

@@ -1,5 +1,6 @@
 //! `calve table`: the tables of a warehouse.
 
+mod dedupe;
 mod facts;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ pub(crate) async fn run(
         TableCommand::Create => create(settings, printer).await,
         TableCommand::Configure => configure(settings, printer).await,
         TableCommand::List => list(settings, printer).await,
+        TableCommand::Dedupe(arguments) => dedupe::run(arguments, settings, printer).await,
     }
 }
 

@@ -97,6 +97,14 @@ pub enum LakeError {
         /// What is wrong.
         reason: String,
     },
+    /// What the table consists of could not be read.
+    #[error("cannot read the files of table `{table}`")]
+    ReadTable {
+        /// The table.
+        table: TableName,
+        /// The cause.
+        source: Cause,
+    },
     /// Columns or properties could not be changed.
     #[error("cannot change {what} of table `{table}` in {n_attempts} attempts")]
     ChangeTable {
@@ -155,6 +163,20 @@ pub enum LakeError {
         /// The cause.
         source: StorageError,
     },
+    /// Files could not be replaced by others.
+    #[error("cannot replace {n_files} data files of `{table}` in {n_attempts} attempts")]
+    ReplaceFiles {
+        /// The table.
+        table: TableName,
+        /// How many files were to be replaced.
+        n_files: usize,
+        /// How many commits were sent.
+        n_attempts: u32,
+        /// Whether it may succeed later.
+        retryable: bool,
+        /// The cause of the last failure.
+        source: Cause,
+    },
     /// What the table remembers of earlier commits could not be read, so nothing was committed.
     #[error("cannot read the ledger of table `{table}`")]
     ReadLedger {
@@ -176,11 +198,13 @@ impl LakeError {
                 CatalogError::Unavailable { retryable, .. } => *retryable,
                 CatalogError::AlreadyExists { .. } => false,
             },
-            Self::ChangeTable { retryable, .. } | Self::Commit { retryable, .. } => *retryable,
+            Self::ChangeTable { retryable, .. }
+            | Self::Commit { retryable, .. }
+            | Self::ReplaceFiles { retryable, .. } => *retryable,
             Self::StoreDataFile { source, .. } | Self::ReadDataFile { source, .. } => {
                 source.retryable()
             }
-            Self::ReadLedger { source, .. } => source
+            Self::ReadLedger { source, .. } | Self::ReadTable { source, .. } => source
                 .downcast_ref::<StorageError>()
                 .is_some_and(StorageError::retryable),
             Self::OpenWarehouse { source, .. } => crate::sqlite::retryable(source.as_ref()),

@@ -124,7 +124,10 @@ async fn merge_group(
 }
 
 /// Reads a manifest; its entries get what they inherit from the list.
-async fn read_manifest(storage: &dyn Storage, manifest: ManifestFile) -> Result<Manifest, Cause> {
+pub(crate) async fn read_manifest(
+    storage: &dyn Storage,
+    manifest: ManifestFile,
+) -> Result<Manifest, Cause> {
     let bytes = storage.get(&manifest.manifest_path).await?;
     let memory = FileIO::new_with_memory();
     memory

@@ -37,6 +37,10 @@ pub struct Receipt {
     pub source: ReceiptSource,
     /// The files.
     pub data_files: Vec<DataFile>,
+    /// What the ledger gets beside the token, in the same commit. No commit looks them up: they tell later which of several
+    /// receipts with one token was committed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<Token>,
 }
 
 /// Where the rows of a receipt came from.
@@ -110,6 +114,7 @@ impl Receipt {
             columns,
             source: source.into(),
             data_files,
+            marks: Vec::new(),
         }
     }
 
@@ -123,5 +128,13 @@ impl Receipt {
             }),
             _ => None,
         }
+    }
+
+    /// What the ledger keeps of it: its token with its range, and its marks.
+    pub(crate) fn ledger_entries(
+        &self,
+    ) -> impl Iterator<Item = (Token, Option<RecordRange>)> + use<'_> {
+        let marks = self.marks.iter().map(|mark| (*mark, None));
+        std::iter::once((self.token, self.range())).chain(marks)
     }
 }

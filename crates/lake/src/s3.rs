@@ -6,7 +6,10 @@ use aws_config::identity::IdentityCache;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Region;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::types::Object;
 use bytes::{Bytes, BytesMut};
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
 
 use crate::access::StorageAccess;
 use crate::backoff::Backoff;
@@ -96,29 +99,43 @@ impl S3Storage {
     }
 
     async fn all_below(&self, prefix: S3Location<'_>) -> Result<Vec<Listed>, S3Error> {
-        let request = self.client.list_objects_v2();
-        let mut pages = request
-            .bucket(prefix.bucket)
-            .prefix(prefix.key_prefix())
-            .into_paginator()
-            .send();
         let mut found = Vec::new();
+        let mut pages = self.pages_below(prefix);
         while let Some(page) = pages.next().await {
-            let page = page.map_err(S3Error::of)?;
-            found.extend(page.contents().iter().filter_map(|object| {
-                let modified = object.last_modified();
-                Some(Listed {
-                    location: format!("{}{}", prefix.root, object.key()?),
-                    bytes: unsigned(object.size()),
-                    modified_ms: modified
-                        .and_then(|time| time.to_millis().ok())
-                        .unwrap_or_default(),
-                })
-            }));
+            found.extend(page?);
         }
         // AWS lists in order; not every store does.
         found.sort_by(|a, b| a.location.cmp(&b.location));
         Ok(found)
+    }
+
+    fn pages_below(
+        &self,
+        prefix: S3Location<'_>,
+    ) -> BoxStream<'static, Result<Vec<Listed>, S3Error>> {
+        let root = prefix.root.to_owned();
+        let request = self.client.list_objects_v2();
+        let request = request.bucket(prefix.bucket).prefix(prefix.key_prefix());
+        let pages = request.into_paginator().send();
+        let listed = move |object: &Object| {
+            let modified = object.last_modified();
+            Some(Listed {
+                location: format!("{root}{}", object.key()?),
+                bytes: unsigned(object.size()),
+                modified_ms: modified
+                    .and_then(|time| time.to_millis().ok())
+                    .unwrap_or_default(),
+            })
+        };
+        let pages = stream::unfold(pages, |mut pages| async {
+            Some((pages.next().await?, pages))
+        });
+        pages
+            .map(move |page| {
+                let page = page.map_err(S3Error::of)?;
+                Ok(page.contents().iter().filter_map(&listed).collect())
+            })
+            .boxed()
     }
 }
 
@@ -168,6 +185,21 @@ impl Storage for S3Storage {
             location: prefix.to_owned(),
             source: source.into(),
         })
+    }
+
+    fn pages(&self, prefix: String) -> BoxStream<'_, Result<Vec<Listed>, StorageError>> {
+        let pages = match S3Location::prefix(&prefix) {
+            Ok(location) => self.pages_below(location),
+            Err(error) => return stream::iter([Err(error)]).boxed(),
+        };
+        pages
+            .map(move |page| {
+                page.map_err(|source| StorageError::List {
+                    location: prefix.clone(),
+                    source: source.into(),
+                })
+            })
+            .boxed()
     }
 
     async fn delete(&self, location: &str) -> Result<(), StorageError> {

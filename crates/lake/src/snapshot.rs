@@ -73,6 +73,51 @@ pub(crate) fn append(
         .build()
 }
 
+/// Returns the snapshot that puts files in the place of others.
+pub(crate) fn overwrite(
+    metadata: &TableMetadata,
+    snapshot_id: i64,
+    timestamp_ms: i64,
+    manifest_list: &str,
+    added: &Added,
+    removed: &Added,
+) -> Snapshot {
+    let mut snapshot = append(metadata, snapshot_id, timestamp_ms, manifest_list, added);
+    let mut summary = snapshot.summary().additional_properties.clone();
+    for (key, shrunk_by) in [
+        ("total-data-files", removed.n_files),
+        ("total-records", removed.n_rows),
+        ("total-files-size", removed.file_bytes),
+    ] {
+        let total = summary.get(key).and_then(|total| total.parse::<u64>().ok());
+        if let Some(total) = total {
+            summary.insert(key.to_owned(), total.saturating_sub(shrunk_by).to_string());
+        }
+    }
+    let n_partitions = added.n_partitions.max(removed.n_partitions);
+    for (key, value) in [
+        ("deleted-data-files", removed.n_files),
+        ("deleted-records", removed.n_rows),
+        ("removed-files-size", removed.file_bytes),
+        ("changed-partition-count", n_partitions as u64),
+    ] {
+        summary.insert(key.to_owned(), value.to_string());
+    }
+    snapshot = Snapshot::builder()
+        .with_snapshot_id(snapshot_id)
+        .with_parent_snapshot_id(snapshot.parent_snapshot_id())
+        .with_sequence_number(snapshot.sequence_number())
+        .with_timestamp_ms(timestamp_ms)
+        .with_manifest_list(manifest_list)
+        .with_summary(Summary {
+            operation: Operation::Overwrite,
+            additional_properties: summary,
+        })
+        .with_schema_id(metadata.current_schema_id())
+        .build();
+    snapshot
+}
+
 /// The summary: what was added, and the parent's totals with it.
 fn totals(parent: Option<&HashMap<String, String>>, added: &Added) -> HashMap<String, String> {
     let mut summary: HashMap<String, String> = [

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
 
 use crate::access::StorageAccess;
 use crate::s3_error::S3Error;
@@ -30,6 +32,12 @@ pub trait Storage: Send + Sync + Debug {
 
     /// Returns every object below the prefix, in the order of their locations. An absent prefix has none.
     async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StorageError>;
+
+    /// The same page by page, as many as the storage tells at once and in its own order, for prefixes with more objects than
+    /// memory should hold.
+    fn pages(&self, prefix: String) -> BoxStream<'_, Result<Vec<Listed>, StorageError>> {
+        stream::once(async move { self.list(&prefix).await }).boxed()
+    }
 
     /// Removes the object. One that is not there is no error.
     async fn delete(&self, location: &str) -> Result<(), StorageError>;

@@ -197,9 +197,7 @@ impl<'a> Work<'a> {
         let commit = NewCommit {
             snapshot_id,
             committed_ms: now_ms,
-            batches: brought
-                .map(|receipt| (receipt.token, receipt.range()))
-                .collect(),
+            batches: brought.flat_map(Receipt::ledger_entries).collect(),
         };
         let segment = self
             .lake

@@ -68,6 +68,14 @@ pub enum PipelineError {
         /// Why.
         source: Box<lake::LakeError>,
     },
+    /// The table has no column with the ids of its events.
+    #[error("the table `{table}` has no column for the id of an event ({pointers})")]
+    NoEventId {
+        /// The table.
+        table: String,
+        /// Where the id is looked for.
+        pointers: String,
+    },
     /// The table's schema cannot take events.
     #[error("the table `{table}` cannot take events")]
     Schema {
@@ -113,6 +121,28 @@ pub enum PipelineError {
         retryable: bool,
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// What is in the quarantine cannot be read.
+    #[error("cannot read `{location}` of the quarantine")]
+    ReadQuarantine {
+        /// The object, or the prefix that cannot be listed.
+        location: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Events were brought into the table, and their object could not be taken out of the quarantine.
+    #[error("the events of `{location}` are in the table, but not yet out of the quarantine")]
+    SettleQuarantine {
+        /// The object that was to go.
+        location: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A replay brought a part of an object into the table, and the object with the others is gone.
+    #[error("some events of `{location}` are in the table, and the object with the others is gone")]
+    LostRest {
+        /// The object, which stays.
+        location: String,
     },
     /// The table's schema kept changing under the run.
     #[error(
@@ -164,6 +194,7 @@ impl PipelineError {
             }
             Self::Quarantine { .. }
             | Self::SchemaContention { .. }
+            | Self::SettleQuarantine { .. }
             | Self::NotCommitted { .. }
             | Self::Deadline { .. }
             | Self::SendReceipt {
@@ -194,6 +225,15 @@ impl PipelineError {
             }
             Self::OpenStorage { .. } => Some(
                 "set `CALVE_S3_REGION` (or `AWS_REGION`), and `CALVE_S3_ENDPOINT` to a URL if it is not AWS".to_owned(),
+            ),
+            Self::NoEventId { .. } => Some(
+                "name where the id is in `table.shape.event_id`, and write it to the table with `calve table configure`".to_owned(),
+            ),
+            Self::SettleQuarantine { .. } => {
+                Some("replay it again: what is in the table already is not repeated".to_owned())
+            }
+            Self::LostRest { .. } => Some(
+                "look into the object with `calve quarantine show`, and for its events in the table by `_source_id` and `_source_index`".to_owned(),
             ),
             Self::OpenQueue { .. } => Some(
                 "set `CALVE_SQS_ENDPOINT` to a URL, or `AWS_REGION` to the region of the queue".to_owned(),

@@ -165,7 +165,9 @@ fn events_of(
     };
     let number = u32::try_from(record).unwrap_or(u32::MAX); // A payload has far fewer.
     framed.into_iter().flat_map(move |(body, frames)| {
-        let events = (0_i64..).zip(frames.events().map(|range| &body[range]));
+        let events = frames
+            .numbered()
+            .map(|(index, range)| (index, &body[range]));
         events
             .filter(move |(_, bytes)| !is_hopeless(bytes, max_event_bytes))
             .map(move |(index, bytes)| flatten::Event {
@@ -212,7 +214,7 @@ impl Landing {
                 Content::Events { body, frames } => (body, frames),
             };
             let is_failing = self.failing.binary_search(&record).is_ok();
-            for (index, range) in (0_i64..).zip(frames.events()) {
+            for (index, range) in frames.numbered() {
                 let offset = range.start;
                 let bytes = &body[range];
                 let reason = if is_hopeless(bytes, self.max_event_bytes) {
@@ -238,7 +240,7 @@ impl Landing {
             if let Some(broken) = frames.broken {
                 tell(Refused {
                     record,
-                    index: i64::try_from(frames.n_events()).ok(),
+                    index: frames.next_index(),
                     offset: broken.offset,
                     bytes: &body[broken.offset..],
                     reason: Reason::Rest(broken.flaw),
@@ -270,12 +272,10 @@ impl Landing {
     /// A refused event as the quarantine keeps it. `types` are the pointers to an event's type.
     pub(crate) fn line<'a>(&'a self, refused: &Refused<'a>, types: &[String]) -> Line<'a> {
         let record = &self.payload.records[refused.record];
-        Line::new(
-            &record.source_id,
-            record.arrival_us,
-            refused,
-            type_of(refused, types),
-        )
+        let event_type = type_of(refused, types);
+        let mut line = Line::new(&record.source_id, record.arrival_us, refused, event_type);
+        line.envelope_is_base64 = refused.index.is_none() && record.is_base64;
+        line
     }
 }
 

@@ -9,6 +9,8 @@ pub const MAX_BODY_BYTES: usize = u32::MAX as usize;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Frames {
     places: Vec<Place>,
+    /// The number of the first of them in its record; above 0 for events that were cut out of one.
+    first_index: i64,
     /// What follows the last of them and cannot be told apart any more.
     pub broken: Option<Broken>,
 }
@@ -64,6 +66,27 @@ impl Frames {
             let start = place.start as usize;
             start..start + place.n_bytes as usize
         })
+    }
+
+    /// A body that is one event as it stands: the one with this number in its record.
+    pub(crate) fn one(body: &[u8], index: i64) -> Self {
+        let mut frames = Self {
+            first_index: index,
+            ..Self::default()
+        };
+        frames.push(&(0..body.len()));
+        frames
+    }
+
+    /// The events with their numbers in the record.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = (i64, Range<usize>)> + '_ {
+        (self.first_index..).zip(self.events())
+    }
+
+    /// The number of what follows the last event.
+    pub(crate) fn next_index(&self) -> Option<i64> {
+        self.first_index
+            .checked_add(i64::try_from(self.n_events()).ok()?)
     }
 
     fn break_off(mut self, offset: usize, flaw: Flaw) -> Self {

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Receipts are at least this much younger than the horizon.
-const HORIZON_SLACK_MS: i64 = 60 * 60 * 1_000;
+pub(crate) const HORIZON_SLACK_MS: i64 = 60 * 60 * 1_000;
 
 /// What is known of the records of a payload that this run would answer for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,6 +8,7 @@
 
 mod committer;
 mod cpu;
+mod dedupe;
 mod error;
 mod events;
 mod frame;
@@ -19,21 +20,24 @@ mod pipeline;
 pub mod quarantine;
 mod read;
 mod receipts;
+mod replay;
 mod report;
 pub mod settings;
 mod source;
 mod steps;
+mod stored;
 mod tally;
 pub mod telemetry;
 
 // What the command line looks at tables with: it imports no other crate of ours.
 pub use flatten::{Shape, ShapeError};
-pub use lake::{Lake, LakeError, SequenceNumber, Table, TableDefinition, TableName};
+pub use lake::{DedupeReport, Lake, LakeError, SequenceNumber, Table, TableDefinition, TableName};
 
 pub use committer::{
     Committer, CommitterElapsedMs, CommitterReport, MessageOutcome, QuarantinedReceipt,
     ReadReceiptError, ReceiptAnswer, ReceiptMessage, TableReport,
 };
+pub use dedupe::{DedupeBy, DedupeScope, dedupe};
 pub use error::{Disposition, PipelineError};
 pub use frame::{Broken, Flaw, Frames, MAX_BODY_BYTES, frame};
 pub use inflate::{InflateError, inflate};
@@ -46,6 +50,8 @@ pub use receipts::{
     MAX_MESSAGE_BYTES, ReceiptSink, SendError, SqsQueue, UnreadableReceipt, check_queue,
     queue_config,
 };
+pub use replay::{ReplayOptions, ReplayOutcome, ReplayReport};
 pub use report::{ElapsedMs, Outcome, RecordOutcome, RefusalNote, Report};
 pub use settings::{Settings, SettingsError};
 pub use source::{Identity, Payload, Record, SourceBatch};
+pub use stored::{Contents, Quarantine, Stored, StoredIn};

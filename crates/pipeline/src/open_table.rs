@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use flatten::{Column, Flattener, NewColumn, Pointer, Schema, Shape};
+use flatten::{Column, DeclaredType, Flattener, NewColumn, Pointer, Schema, Shape};
 use lake::{
     ColumnDefinition, Lake, LakeError, PartitionTerm, SchemaChange, Table, TableDefinition,
     TableName, Token, WriteOptions,
@@ -115,6 +115,32 @@ impl OpenTable {
             flattener,
             shape,
             write_options,
+        })
+    }
+}
+
+impl OpenTable {
+    /// The same for events that were rows before: what the shape hashes is hashed in them already.
+    pub(crate) fn for_rebuilt(&self) -> Result<Self, PipelineError> {
+        let mut shape = self.shape.clone();
+        for declared in shape.columns.values_mut() {
+            if *declared == DeclaredType::Sha256 {
+                *declared = DeclaredType::String;
+            }
+        }
+        let schema = Schema {
+            columns: columns(&self.table),
+            reserved: self.table.partition_names(),
+        };
+        let flattener = Flattener::new(schema, shape).map_err(|source| PipelineError::Schema {
+            table: self.table.name().to_string(),
+            source,
+        })?;
+        Ok(Self {
+            table: self.table.clone(),
+            flattener,
+            shape: self.shape.clone(),
+            write_options: self.write_options.clone(),
         })
     }
 }

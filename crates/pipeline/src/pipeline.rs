@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How often the events of one run are flattened, since other writers may change the schema under it.
-const MAX_ROUNDS: u32 = 16;
+pub(crate) const MAX_ROUNDS: u32 = 16;
 
 /// A table that was loaded longer ago than this is loaded again, so that a changed shape is noticed.
 const RELOAD_AFTER_US: i64 = 60_000_000;
@@ -303,7 +303,7 @@ impl Pipeline {
     }
 
     /// Flattens all events, on the threads for CPU work.
-    async fn flatten(
+    pub(crate) async fn flatten(
         &self,
         open: &Arc<OpenTable>,
         payload: &Arc<Payload>,
@@ -352,7 +352,10 @@ impl Pipeline {
     }
 
     /// The table as it is now.
-    async fn reload(&self, invocation: &Invocation) -> Result<Arc<OpenTable>, PipelineError> {
+    pub(crate) async fn reload(
+        &self,
+        invocation: &Invocation,
+    ) -> Result<Arc<OpenTable>, PipelineError> {
         let loaded = OpenTable::open(&self.lake, &self.name, &self.settings, &self.cpu).await?;
         Ok(self.remember(loaded, invocation))
     }
@@ -368,7 +371,7 @@ impl Pipeline {
     }
 
     /// Adds the columns that the rows need. True when another writer changed the schema first.
-    async fn widen(
+    pub(crate) async fn widen(
         &self,
         open: &mut Arc<OpenTable>,
         landing: &Landing,

@@ -15,7 +15,7 @@ use crate::{events::Refused, pipeline::Landing};
 const ZSTD_LEVEL: i32 = 3;
 
 /// One refused event, or a record or piece of one that cannot be told apart into events.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuarantinedEvent {
     /// The record that it came in.
     pub source_id: String,
@@ -28,15 +28,22 @@ pub struct QuarantinedEvent {
     /// The reason for a person.
     pub reason: String,
     /// What the event calls itself, when it could be read.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_type: Option<String>,
     /// When its record arrived, RFC 3339.
     pub received_at: String,
     /// Its original bytes, or their base64.
     payload: String,
     /// Whether `payload` is base64, because the bytes are not UTF-8.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     is_base64: bool,
+    /// Whether the bytes are themselves base64 of the record's body, as the trigger's envelope said of it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub envelope_is_base64: bool,
+    /// The object that this one is the rest of: a replay brought the others of its events into the table. As long as that
+    /// object is there, its replay is under way, and this object does not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rest_of: Option<String>,
 }
 
 /// A quarantine object that cannot be read.
@@ -75,6 +82,8 @@ pub(crate) struct Line<'a> {
     payload: Cow<'a, str>,
     #[serde(skip_serializing_if = "is_false")]
     is_base64: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) envelope_is_base64: bool,
 }
 
 impl<'a> Line<'a> {
@@ -96,11 +105,42 @@ impl<'a> Line<'a> {
             received_at: rfc3339(arrival_us),
             is_base64: text.is_err(),
             payload: text.map_or_else(|_| STANDARD.encode(refused.bytes).into(), Cow::Borrowed),
+            envelope_is_base64: false,
         }
     }
 }
 
 impl QuarantinedEvent {
+    /// An event that was rebuilt from a row of a receipt that was refused.
+    pub(crate) fn of_row(
+        (source_id, source_index): (String, i64),
+        arrival_us: i64,
+        event: Vec<u8>,
+        kind: &str,
+        reason: &str,
+    ) -> Self {
+        let text = String::from_utf8(event);
+        Self {
+            source_id,
+            source_index: Some(source_index),
+            offset: 0,
+            kind: kind.to_owned(),
+            reason: reason.to_owned(),
+            event_type: None,
+            received_at: rfc3339(arrival_us),
+            is_base64: text.is_err(),
+            payload: text.unwrap_or_else(|error| STANDARD.encode(error.as_bytes())),
+            envelope_is_base64: false,
+            rest_of: None,
+        }
+    }
+
+    /// When its record arrived, in microseconds since 1970; nothing when that cannot be read.
+    pub(crate) fn arrival_us(&self) -> Option<i64> {
+        let time: jiff::Timestamp = self.received_at.parse().ok()?;
+        Some(time.as_microsecond())
+    }
+
     /// The original bytes.
     pub fn payload(&self) -> Vec<u8> {
         let plain = || self.payload.clone().into_bytes();
@@ -110,6 +150,37 @@ impl QuarantinedEvent {
             plain()
         }
     }
+}
+
+impl From<Line<'_>> for QuarantinedEvent {
+    fn from(line: Line<'_>) -> Self {
+        Self {
+            source_id: line.source_id.to_owned(),
+            source_index: line.source_index,
+            offset: line.offset,
+            kind: line.kind.to_owned(),
+            reason: line.reason,
+            event_type: line.event_type,
+            received_at: line.received_at,
+            payload: line.payload.into_owned(),
+            is_base64: line.is_base64,
+            envelope_is_base64: line.envelope_is_base64,
+            rest_of: None,
+        }
+    }
+}
+
+/// The bytes of a quarantine object with these events.
+pub(crate) fn encode_events(events: &[QuarantinedEvent]) -> Result<Vec<u8>, std::io::Error> {
+    let encoder = zstd::stream::write::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
+    let mut lines = BufWriter::new(encoder);
+    for event in events {
+        write(&mut lines, event)?;
+    }
+    let encoder = lines
+        .into_inner()
+        .map_err(std::io::IntoInnerError::into_error)?;
+    encoder.finish()
 }
 
 /// Refused records of a shard get an object each, up to this many in one delivery.
@@ -162,7 +233,7 @@ fn finish((record, lines): (Option<usize>, Lines)) -> Result<Object, std::io::Er
     Ok(Object { record, bytes })
 }
 
-fn write(to: &mut impl std::io::Write, line: &Line<'_>) -> Result<(), std::io::Error> {
+fn write(to: &mut impl std::io::Write, line: &impl Serialize) -> Result<(), std::io::Error> {
     serde_json::to_writer(&mut *to, line)?;
     to.write_all(b"\n")
 }
@@ -191,19 +262,36 @@ pub(crate) fn path(
 ///
 /// When it is not one, or is cut short.
 pub fn read(object: &[u8]) -> Result<Vec<QuarantinedEvent>, QuarantineError> {
+    let mut events = Vec::new();
+    each(object, |event| {
+        events.push(event);
+        true
+    })?;
+    Ok(events)
+}
+
+/// Reads a quarantine object event by event, in memory for one of them, until `take` says that it has enough.
+///
+/// # Errors
+///
+/// When it is not one, or is cut short; the events before were taken.
+pub fn each(
+    object: &[u8],
+    mut take: impl FnMut(QuarantinedEvent) -> bool,
+) -> Result<(), QuarantineError> {
     let failed = |n_lines| move |source| QuarantineError::Read { n_lines, source };
     let decoder = zstd::stream::read::Decoder::with_buffer(object).map_err(failed(0))?;
-    let mut events = Vec::new();
-    for line in BufReader::new(decoder).split(b'\n') {
-        let line = line.map_err(failed(events.len()))?;
-        let event = serde_json::from_slice(&line);
-        let number = events.len() + 1;
-        events.push(event.map_err(|source| QuarantineError::Line {
-            line: number,
+    for (n_lines, line) in BufReader::new(decoder).split(b'\n').enumerate() {
+        let line = line.map_err(failed(n_lines))?;
+        let event = serde_json::from_slice(&line).map_err(|source| QuarantineError::Line {
+            line: n_lines + 1,
             source,
-        })?);
+        })?;
+        if !take(event) {
+            break;
+        }
     }
-    Ok(events)
+    Ok(())
 }
 
 /// A time in RFC 3339, microseconds where there are any.

@@ -75,7 +75,7 @@ pub(crate) fn read(payload: &Payload, cap_bytes: usize) -> Vec<Content> {
 }
 
 /// Inflates and frames one record, if it has room.
-fn open(record: &Record, room_bytes: usize) -> Result<(Bytes, Frames), InflateError> {
+pub(crate) fn open(record: &Record, room_bytes: usize) -> Result<(Bytes, Frames), InflateError> {
     let body = inflate(&record.body, record.is_base64, room_bytes)?;
     let frames = frame(&body, room_bytes / EVENT_BYTES);
     match frames.broken {

@@ -7,6 +7,7 @@
 
 mod columns;
 mod commits;
+mod dedupe;
 mod fakes;
 mod files;
 mod races;

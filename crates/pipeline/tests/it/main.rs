@@ -9,6 +9,8 @@ mod laws;
 #[cfg(test)]
 mod queue;
 #[cfg(test)]
+mod replay;
+#[cfg(test)]
 mod shards;
 #[cfg(test)]
 mod staged;
