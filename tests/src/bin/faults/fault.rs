@@ -21,6 +21,15 @@ pub(crate) enum Mode {
     Staged,
 }
 
+/// Where the events come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// SQS, which delivers what was not acknowledged again in other company: at least once.
+    Queue,
+    /// Kinesis, which reads on from the last acknowledged record: exactly once.
+    Stream,
+}
+
 /// What is done to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
@@ -47,7 +56,8 @@ pub(crate) enum Action {
 /// One fault.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fault {
-    pub(crate) name: &'static str,
+    name: &'static str,
+    pub(crate) origin: Origin,
     pub(crate) mode: Mode,
     pub(crate) role: Role,
     pub(crate) action: Action,
@@ -81,6 +91,7 @@ use Role::{Commit, Ingest};
 const fn fault(name: &'static str, mode: Mode, role: Role, action: Action, place: Place) -> Fault {
     Fault {
         name,
+        origin: Origin::Queue,
         mode,
         role,
         action,
@@ -88,9 +99,19 @@ const fn fault(name: &'static str, mode: Mode, role: Role, action: Action, place
     }
 }
 
-/// All faults, in the order in which an event goes.
+/// All faults: those of a queue, then those that matter to a stream too.
+pub(crate) fn all() -> impl Iterator<Item = Fault> {
+    let of_stream = FAULTS.iter().filter(|fault| !fault.is_about_network());
+    let of_stream = of_stream.map(|fault| Fault {
+        origin: Origin::Stream,
+        ..*fault
+    });
+    FAULTS.iter().copied().chain(of_stream)
+}
+
+/// In the order in which an event goes.
 #[rustfmt::skip] // One fault, one line.
-pub(crate) const FAULTS: &[Fault] = &[
+const FAULTS: &[Fault] = &[
     fault("nothing goes wrong, staged", Staged, Ingest, Delay, Once(Step::Other, 0)),
     fault("nothing goes wrong, direct", Direct, Ingest, Delay, Once(Step::Other, 0)),
     fault("writer killed before the Parquet put", Staged, Ingest, KillBefore, Once(Step::DataFile, 3)),
@@ -140,6 +161,24 @@ pub(crate) const FAULTS: &[Fault] = &[
 ];
 
 impl Fault {
+    /// The name for people.
+    pub(crate) fn name(&self) -> String {
+        match self.origin {
+            Origin::Queue => self.name.to_owned(),
+            Origin::Stream => format!("stream: {}", self.name),
+        }
+    }
+
+    /// Whether any repeated row is one too many, before `calve table dedupe` too.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.origin == Origin::Stream
+    }
+
+    /// Whether it makes requests fail as such, whoever the events are from.
+    fn is_about_network(&self) -> bool {
+        matches!(self.place, Place::Server(_))
+    }
+
     /// Whether it cannot be told whether it happened, since nothing does.
     pub(crate) fn is_silent(&self) -> bool {
         matches!(self.place, Repeats | Once(Step::Other, _))

@@ -6,20 +6,22 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use futures::future::try_join_all;
 use lake::Lake;
-use pipeline::{Pipeline, Settings, open_lake};
+use pipeline::{DedupeBy, DedupeScope, Invocation, Pipeline, Settings, dedupe, open_lake};
 
 use crate::{
     events::Sent,
-    fault::{Fault, Mode, Place, Role, Trap},
+    fault::{Fault, Mode, Origin, Place, Role, Trap},
     function::{Function, wall},
     proxy::Proxy,
     reader::Reader,
     receipts::ReceiptQueue,
     servers::{Result, Servers},
+    shard::Shard,
     source::Source,
     step::Server,
-    verdict::{Verdict, judge},
+    verdict::{End, Verdict},
 };
 
 const N_WRITERS: usize = 2;
@@ -65,6 +67,7 @@ pub(crate) async fn run(bench: &mut Bench<'_>, fault: Fault, seed: u64) -> Resul
     let sent = Sent::of(seed, i64::try_from(wall().as_millis())?);
     let repeats = matches!(fault.place, Place::Repeats);
     let source = Source::new(&sent.messages, 1 + usize::from(repeats), seed);
+    let mut shards = Shard::spread(&sent.messages, N_WRITERS, seed, repeats);
 
     let mut writers = Vec::new();
     for _ in 0..N_WRITERS {
@@ -86,8 +89,17 @@ pub(crate) async fn run(bench: &mut Bench<'_>, fault: Fault, seed: u64) -> Resul
 
     let are_done = AtomicBool::new(false);
     let writing = async {
-        let drained = writers.iter_mut().map(|(writer, _)| source.drain(writer));
-        let drained = futures::future::try_join_all(drained).await;
+        let drained = match fault.origin {
+            Origin::Queue => {
+                let drained = writers.iter_mut().map(|(writer, _)| source.drain(writer));
+                try_join_all(drained).await
+            }
+            Origin::Stream => {
+                let pairs = writers.iter_mut().zip(&mut shards);
+                let drained = pairs.map(|((writer, _), shard)| shard.drain(writer));
+                try_join_all(drained).await
+            }
+        };
         are_done.store(true, Ordering::SeqCst);
         drained.map_err(Into::into)
     };
@@ -95,7 +107,7 @@ pub(crate) async fn run(bench: &mut Bench<'_>, fault: Fault, seed: u64) -> Resul
         let drained = committers
             .iter_mut()
             .map(|(committer, _)| queue.drain(committer, &are_done, repeats));
-        futures::future::try_join_all(drained).await
+        try_join_all(drained).await
     };
     let ended: Result<_> = tokio::try_join!(writing, committing);
     for (function, _) in writers.into_iter().chain(committers) {
@@ -104,10 +116,20 @@ pub(crate) async fn run(bench: &mut Bench<'_>, fault: Fault, seed: u64) -> Resul
     queue.delete().await?;
     ended?;
 
-    let table = lake.load_table(&place.table.parse()?).await?;
-    let table = table.ok_or("the table is gone")?;
-    let verdict = judge(&lake, &table, &place.warehouse, &mut bench.reader, &sent).await?;
-    lake.drop_table(table.name()).await?;
+    let end = End {
+        lake: &lake,
+        name: place.table.parse()?,
+        warehouse: &place.warehouse,
+        sent: &sent,
+    };
+    let mut verdict = end.judge(&mut bench.reader).await?;
+    if verdict.n_repeated_rows > 0 && !fault.is_exact() {
+        place.dedupe(servers, &lake, seed).await?;
+        let n_removed = verdict.n_repeated_rows;
+        verdict = end.judge(&mut bench.reader).await?;
+        verdict.n_removed = n_removed;
+    }
+    lake.drop_table(&end.name).await?;
     Ok(Outcome {
         verdict,
         n_hits: trap.n_hits(),
@@ -122,15 +144,32 @@ struct Run {
 }
 
 impl Run {
-    /// Makes the table, without anything in between, and returns its lake.
-    async fn make_table(&self, servers: &Servers) -> Result<Lake> {
+    /// Settings without anything between us and the servers.
+    fn settings(&self, servers: &Servers) -> Result<Settings> {
         let endpoints =
             ["S3_ENDPOINT", "CATALOG_URI", "SQS_ENDPOINT"].map(|name| servers.get(name));
         let variables = servers.variables(&self.warehouse, &self.table, endpoints);
         let ours = variables
             .into_iter()
             .filter(|(name, _)| name.starts_with("CALVE_"));
-        let settings = Settings::from_parts(&ours.collect(), None)?;
+        Ok(Settings::from_parts(&ours.collect(), None)?)
+    }
+
+    /// Removes repeated rows, as `calve table dedupe --all` does.
+    async fn dedupe(&self, servers: &Servers, lake: &Lake, seed: u64) -> Result<()> {
+        let invocation = Invocation {
+            now_us: i64::try_from(wall().as_micros())?,
+            deadline: None,
+            seed,
+        };
+        let (settings, scope) = (self.settings(servers)?, DedupeScope::default());
+        dedupe(&settings, lake, DedupeBy::Source, scope, &invocation).await?;
+        Ok(())
+    }
+
+    /// Makes the table, without anything in between, and returns its lake.
+    async fn make_table(&self, servers: &Servers) -> Result<Lake> {
+        let settings = self.settings(servers)?;
         let lake = open_lake(&settings).await?;
         let pipeline = Pipeline::with_lake(settings, lake.clone()).await?;
         let table = lake.load_table(pipeline.table_name()).await?;
