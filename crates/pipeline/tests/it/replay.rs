@@ -23,6 +23,7 @@ use pipeline::{
 use tempfile::tempdir;
 
 use crate::common::{Place, everything, files, invocation, messages, open, settings};
+use crate::staged::{committer, deliver, forget_tables, receipts};
 
 /// A storage whose n-th call fails, before or after it is done.
 #[derive(Debug)]
@@ -418,4 +419,103 @@ async fn a_replay_that_is_cut_short_anywhere_is_brought_to_its_end_by_the_next()
 async fn the_next_replay_may_find_another_shape() {
     check_cut_short(true, 1900, |n_rows| n_rows == 4).await;
     check_cut_short(false, 1990, |n_rows| (2..=3).contains(&n_rows)).await;
+}
+
+/// Two receipts of two events each in the quarantine, for a table that was dropped; there is another one of its name.
+async fn quarantine_receipts(warehouse: &Path) {
+    let sent = receipts(warehouse, "analytics.events", 0..2).await;
+    forget_tables(warehouse);
+    let report = committer(warehouse)
+        .run(deliver(&sent), &invocation(1))
+        .await;
+    assert_eq!(report.n_quarantined, 2, "{report:?}");
+    open(warehouse).await;
+}
+
+/// The rows of both receipts.
+fn rows_of_receipts() -> Vec<Place> {
+    let records = [
+        "analytics.events-0-0",
+        "analytics.events-0-1",
+        "analytics.events-1-0",
+        "analytics.events-1-1",
+    ];
+    records.map(|record| place(record, 0)).to_vec()
+}
+
+#[tokio::test]
+async fn receipts_for_a_table_that_is_gone_land_in_the_new_one_by_way_of_their_events() {
+    let directory = tempdir().unwrap();
+    let warehouse = directory.path();
+    quarantine_receipts(warehouse).await;
+    let written = files(warehouse, "parquet");
+    let reports = replay(warehouse, 2).await;
+    for report in &reports {
+        assert_eq!(report.outcome, ReplayOutcome::Landed, "{report:?}");
+        assert_eq!((report.n_events, report.n_rows), (2, 2));
+    }
+    assert_eq!(committed(warehouse).await, rows_of_receipts());
+    assert!(files(&warehouse.join("quarantine"), "zst").is_empty());
+    assert!(
+        written.iter().all(|path| path.exists()),
+        "the data files of a receipt stay"
+    );
+}
+
+#[tokio::test]
+async fn a_receipt_that_was_committed_meanwhile_only_leaves_the_quarantine() {
+    let directory = tempdir().unwrap();
+    let warehouse = directory.path();
+    let sent = receipts(warehouse, "analytics.events", 0..2).await;
+    let mut later = invocation(1);
+    later.now_us += 30 * 86_400_000_000;
+    let committer = committer(warehouse);
+    let report = committer.run(deliver(&sent), &later).await;
+    assert_eq!(report.n_quarantined, 2, "too old: {report:?}");
+    let report = committer.run(deliver(&sent[..1]), &invocation(2)).await;
+    assert_eq!(report.n_committed, 1, "by another clock: {report:?}");
+    let mut outcomes: Vec<_> = replay(warehouse, 3)
+        .await
+        .into_iter()
+        .map(|report| (report.outcome, report.n_rows))
+        .collect();
+    outcomes.sort_by_key(|(_, n_rows)| *n_rows);
+    assert_eq!(
+        outcomes,
+        [(ReplayOutcome::LandedBefore, 0), (ReplayOutcome::Landed, 2)]
+    );
+    assert_eq!(committed(warehouse).await, rows_of_receipts());
+    let report = committer.run(deliver(&sent), &invocation(4)).await;
+    assert_eq!(
+        report.n_known, 2,
+        "the messages are known, should they come again"
+    );
+    assert!(files(&warehouse.join("quarantine"), "zst").is_empty());
+}
+
+#[tokio::test]
+async fn a_replay_of_receipts_that_is_cut_short_anywhere_is_brought_to_its_end_by_the_next() {
+    for is_done in [false, true] {
+        for fails_at in 0.. {
+            let directory = tempdir().unwrap();
+            let warehouse = directory.path();
+            quarantine_receipts(warehouse).await;
+            let storage = Unsteady::new(fails_at, is_done);
+            let cut = replay_over(warehouse, storage.clone(), 5).await;
+            if !storage.has_failed() {
+                assert_eq!(cut.unwrap().len(), 2);
+                break;
+            }
+            replay(warehouse, 6).await;
+            assert_eq!(
+                committed(warehouse).await,
+                rows_of_receipts(),
+                "cut at call {fails_at}"
+            );
+            assert!(
+                files(&warehouse.join("quarantine"), "zst").is_empty(),
+                "cut at call {fails_at}"
+            );
+        }
+    }
 }

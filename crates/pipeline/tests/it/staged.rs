@@ -51,7 +51,7 @@ impl Queue {
 }
 
 /// Messages with these bodies, called `m0`, `m1`…
-fn deliver(bodies: impl IntoIterator<Item = impl Into<String>>) -> Vec<ReceiptMessage> {
+pub(crate) fn deliver(bodies: impl IntoIterator<Item = impl Into<String>>) -> Vec<ReceiptMessage> {
     let message = |(position, body): (usize, _)| ReceiptMessage {
         delivery_id: format!("m{position}"),
         body: <_ as Into<String>>::into(body),
@@ -77,7 +77,11 @@ async fn writer(warehouse: &Path, table: &str) -> (Pipeline, Arc<Queue>) {
 }
 
 /// Sends batches of two events, and takes their receipts.
-async fn receipts(warehouse: &Path, table: &str, batches: std::ops::Range<u64>) -> Vec<String> {
+pub(crate) async fn receipts(
+    warehouse: &Path,
+    table: &str,
+    batches: std::ops::Range<u64>,
+) -> Vec<String> {
     receipts_with(warehouse, table, batches, 0).await
 }
 
@@ -98,7 +102,7 @@ async fn receipts_with(
     sent.map(|message| message.body).collect()
 }
 
-fn committer(warehouse: &Path) -> Committer {
+pub(crate) fn committer(warehouse: &Path) -> Committer {
     Committer::with_lake(settings(warehouse), Lake::embedded(warehouse).unwrap())
 }
 
@@ -339,7 +343,7 @@ async fn receipts_for_a_table_that_was_dropped_and_made_again_are_quarantined_an
 }
 
 /// Drops all tables as a catalog does that leaves their files.
-fn forget_tables(warehouse: &Path) {
+pub(crate) fn forget_tables(warehouse: &Path) {
     for entry in std::fs::read_dir(warehouse).unwrap() {
         let path = entry.unwrap().path();
         if path

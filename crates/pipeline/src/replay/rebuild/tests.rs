@@ -33,19 +33,19 @@ fn rebuilt(events: &[String], then: &Shape, now: &Shape) -> Vec<Rebuilt> {
         source_id: "m",
         arrival_us: NOW_US,
     }];
-    let flattened = flattener.flatten(&Input {
+    let rows = flattener.flatten(&Input {
         records: &records,
         events: &events,
         ingested_at_us: NOW_US + 5,
     });
-    let flattened = flattened.unwrap();
-    assert_eq!(flattened.n_rows(), events.len());
+    let rows = rows.unwrap();
+    assert_eq!(rows.n_rows(), events.len());
     let mut rebuilt = Vec::new();
-    for batch in &flattened.batches {
+    for batch in &rows.batches {
         let schema = batch.schema();
         let names = schema.fields().iter().map(|field| field.name());
         let columns = names.map(|name| {
-            let column = flattened.columns.iter().find(|column| column.name == *name);
+            let column = rows.columns.iter().find(|column| column.name == *name);
             (name.clone(), column.unwrap().doc.clone())
         });
         let rebuilder = Rebuilder::new(&columns.collect::<Vec<_>>(), then, now);
