@@ -1,5 +1,6 @@
-//! The whole way in staged mode, with the programs that would be deployed: events through a queue or a stream of LocalStack into the
-//! ingest function, its receipts through another into the commit function, the table in SeaweedFS, read back by `DuckDB`.
+//! The whole way in staged mode, with the programs that would be deployed: events through a queue or a stream of
+//! LocalStack into the ingest function, its receipts through another queue into the commit function, the table in
+//! SeaweedFS, read back by `DuckDB`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use aws_sdk_kinesis::types::StreamStatus;
@@ -33,7 +35,7 @@ const N_MESSAGES: usize = N_EVENTS / 50;
 #[tokio::test]
 #[ignore = "needs servers: scripts/servers.py"]
 async fn events_of_a_queue_are_rows_by_way_of_both_functions_and_their_receipts() {
-    let desk = Desk::new().await;
+    let desk = Desk::new();
     let events = desk.queue("events").await;
     let receipts = desk.queue("receipts").await;
     let options = ["--batch-size", "20", "--window-s", "1"];
@@ -53,7 +55,7 @@ async fn events_of_a_queue_are_rows_by_way_of_both_functions_and_their_receipts(
 #[tokio::test]
 #[ignore = "needs servers: scripts/servers.py"]
 async fn events_of_a_stream_are_rows_by_way_of_both_functions_and_their_receipts() {
-    let desk = Desk::new().await;
+    let desk = Desk::new();
     let stream = desk.stream().await;
     let receipts = desk.queue("receipts").await;
     let options = ["--stream-batch-size", "20"];
@@ -86,7 +88,8 @@ async fn check(desk: &Desk, local: Local, receipts: &str, n_records: usize) {
     let mut rebuilt: Vec<String> = read
         .lines
         .iter()
-        .map(|line| rebuild(&serde_json::from_str(line).unwrap(), &columns).to_string())
+        .map(|line| rebuild(&serde_json::from_str(line).unwrap(), &columns))
+        .map(|event| event.unwrap().to_string())
         .collect();
     let corpus = Corpus::new(&generator::Settings::default(), N_EVENTS);
     let mut expected: Vec<String> = corpus
@@ -108,7 +111,7 @@ struct Desk {
 }
 
 impl Desk {
-    async fn new() -> Self {
+    fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let unique = directory.path().file_name().unwrap().to_string_lossy();
         let unique: String = unique.chars().filter(char::is_ascii_alphanumeric).collect();
@@ -265,7 +268,10 @@ impl Desk {
 }
 
 /// `calve local` while it runs. Ended with the test.
-struct Local(Child);
+struct Local {
+    child: Child,
+    said: Option<JoinHandle<String>>,
+}
 
 impl Local {
     fn start(desk: &Desk, receipts: &str, options: &[&str]) -> Self {
@@ -289,28 +295,26 @@ impl Local {
         while !said.contains("ready") {
             assert!(lines.read_line(&mut said).unwrap() > 0, "{said}");
         }
-        // The functions' logs have to go somewhere; a failing test shows them.
-        std::thread::spawn(move || {
-            for line in lines.lines().map_while(Result::ok) {
-                println!("{line}");
-            }
+        // The functions' logs have to go somewhere; a test that fails at the end shows them.
+        let said = std::thread::spawn(move || {
+            lines.read_to_string(&mut said).unwrap();
+            said
         });
-        Self(child)
+        Self {
+            child,
+            said: Some(said),
+        }
     }
 
     fn stop(mut self) -> Value {
-        let pid = self.0.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        let pid = self.child.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(told.unwrap().success());
         let mut report = String::new();
-        let mut output = self.0.stdout.take().unwrap();
+        let mut output = self.child.stdout.take().unwrap();
         output.read_to_string(&mut report).unwrap();
-        assert!(self.0.wait().unwrap().success(), "{report}");
+        let said = self.said.take().unwrap().join().unwrap();
+        assert!(self.child.wait().unwrap().success(), "{said}");
         serde_json::from_str(&report).unwrap()
     }
 }
@@ -318,8 +322,8 @@ impl Local {
 impl Drop for Local {
     fn drop(&mut self) {
         // It is gone already where the test went well.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
