@@ -7,12 +7,15 @@ usage() {
   cat <<'USAGE'
 Sends mock events through the ingest function on this machine and reads the table back with DuckDB.
 
-usage: scripts/run.sh [--seconds N] [--rate N] [--seed N] [--warehouse DIR]
+usage: scripts/run.sh [--seconds N] [--rate N] [--seed N] [--warehouse DIR | --with aws]
 
   --seconds N      how long to send events, default 10
   --rate N         events a second, default 20000
   --seed N         seed of the events; default: another one for every run
   --warehouse DIR  where the table is, default .calve/warehouse; a second run adds to it
+  --with aws       the way it is deployed: events through an SQS queue into the ingest function, its receipts through
+                   another into the commit function, the table in S3 and in a REST catalog. SeaweedFS and LocalStack
+                   play AWS, `calve local` plays Lambda; needs npm, and ends with the table. Default rate: 10000
 USAGE
 }
 
@@ -21,10 +24,10 @@ fail() {
   exit 1
 }
 
-seconds=10 rate=20000 seed="" warehouse=.calve/warehouse
+seconds=10 rate="" seed="" warehouse=.calve/warehouse with=""
 while [ $# -gt 0 ]; do
   case "$1" in
-    --seconds | --rate | --seed | --warehouse)
+    --seconds | --rate | --seed | --warehouse | --with)
       [ $# -ge 2 ] || fail "$1 needs a value" "scripts/run.sh --help"
       declare "${1#--}=$2"
       shift 2
@@ -43,6 +46,12 @@ main() {
   # All packages at once, as the tests build them: `cargo lambda watch` then finds everything made.
   cargo build --profile quick --workspace --locked --quiet
 
+  case "$with" in
+    "") ;;
+    aws) run_with_aws ;;
+    *) fail "there is no \`--with $with\`" "scripts/run.sh --help" ;;
+  esac
+  rate=${rate:-20000}
   mkdir -p "$warehouse"
   warehouse=$(cd "$warehouse" && pwd)
   work=$(mktemp -d)
@@ -53,6 +62,13 @@ main() {
   send_events
   look after
   python scripts/run_summary.py "$work" "$warehouse"
+}
+
+# The whole of it, with servers that play AWS; they end with it.
+run_with_aws() {
+  ./scripts/local_aws.sh
+  exec python scripts/servers.py run -- python scripts/run_aws.py "$bin" \
+    --seconds "$seconds" --rate "${rate:-10000}" --seed "${seed:-7}"
 }
 
 # Keeps what DuckDB and the catalog say about the table, `{}` while there is none.

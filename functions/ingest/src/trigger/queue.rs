@@ -40,12 +40,13 @@ pub(super) fn read(event: SqsEvent, now_us: i64) -> Result<Delivery, Failure> {
         })?;
         let sent = message.attributes.get("SentTimestamp");
         let arrival_us = sent.and_then(|ms| ms.parse::<i64>().ok()?.checked_mul(1_000));
+        let body = unwrapped(message.body.unwrap_or_default());
         records.push(Record {
             delivery_id: id.clone(),
             source_id: id,
             arrival_us: arrival_us.unwrap_or(now_us),
-            body: Bytes::from(unwrapped(message.body.unwrap_or_default())),
-            is_base64: false,
+            is_base64: is_compressed(&body),
+            body: Bytes::from(body),
         });
     }
     let source = SourceBatch {
@@ -56,6 +57,14 @@ pub(super) fn read(event: SqsEvent, now_us: i64) -> Result<Delivery, Failure> {
         Payload { records, source },
         Reply::Messages,
     ))
+}
+
+/// Whether the body is the base64 of gzip or zstd: a message is text, so there is no other way to send them. JSON begins
+/// with none of these.
+fn is_compressed(body: &str) -> bool {
+    const GZIP: &str = "H4sI";
+    const ZSTD: &str = "KLUv/";
+    body.starts_with(GZIP) || body.starts_with(ZSTD)
 }
 
 /// The message in an SNS envelope; any other body as it is.
@@ -89,6 +98,16 @@ mod tests {
             r#"{"Type":"Notification","MessageId":"m","TopicArn":"arn:aws:sns:eu-west-1:1:t","Message":"{\"a\":1}","Timestamp":"2026-01-01T00:00:00.000Z"}"#,
             r#"{"a":1}"#,
         );
+    }
+
+    #[test]
+    fn compressed_messages_are_told_by_their_first_letters() {
+        // `printf '{}' | gzip | base64`, and the same with `zstd`.
+        assert!(is_compressed("H4sIAAAAAAAAA6uuBQBDv6ajAgAAAA=="));
+        assert!(is_compressed("KLUv/SQCEQAAe32TtblX"));
+        for body in ["", "{}", "[1]", "\"KLUv/\"", "H4", "KLUv"] {
+            assert!(!is_compressed(body), "{body}");
+        }
     }
 
     #[test]

@@ -1,0 +1,370 @@
+//! The whole way in staged mode, with the programs that would be deployed: events through a queue or a stream of
+//! LocalStack into the ingest function, its receipts through another queue into the commit function, the table in
+//! SeaweedFS, read back by `DuckDB`.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+#[expect(dead_code, reason = "other tests look at warehouses in directories")]
+mod support;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use aws_sdk_kinesis::types::StreamStatus;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_sqs::types::QueueAttributeName::{
+    ApproximateNumberOfMessages as Ready, ApproximateNumberOfMessagesNotVisible as Hidden,
+    VisibilityTimeout,
+};
+use aws_smithy_http_client::Builder;
+use generator::Corpus;
+use serde_json::Value;
+use support::{Read, canonical, rebuild};
+
+/// How long anything may take; only a failure takes so long.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+const N_EVENTS: usize = 3_000;
+const N_MESSAGES: usize = N_EVENTS / 50;
+
+#[tokio::test]
+#[ignore = "needs servers: scripts/servers.py"]
+async fn events_of_a_queue_are_rows_by_way_of_both_functions_and_their_receipts() {
+    let desk = Desk::new();
+    let events = desk.queue("events").await;
+    let receipts = desk.queue("receipts").await;
+    let options = ["--batch-size", "20", "--window-s", "1"];
+    let local = Local::start(
+        &desk,
+        &receipts,
+        &[&["--events-queue", &events], &options[..]].concat(),
+    );
+    desk.send(&format!("sqs:{events}"));
+    let garbage = desk.client.send_message().queue_url(&events);
+    garbage.message_body("no event").send().await.unwrap();
+    // A message goes when its receipt is in the queue.
+    desk.await_empty(&events).await;
+    check(&desk, local, &receipts, N_MESSAGES + 1).await;
+}
+
+#[tokio::test]
+#[ignore = "needs servers: scripts/servers.py"]
+async fn events_of_a_stream_are_rows_by_way_of_both_functions_and_their_receipts() {
+    let desk = Desk::new();
+    let stream = desk.stream().await;
+    let receipts = desk.queue("receipts").await;
+    let options = ["--stream-batch-size", "20"];
+    let local = Local::start(
+        &desk,
+        &receipts,
+        &[&["--stream", &stream], &options[..]].concat(),
+    );
+    desk.send(&format!("kinesis:{stream}"));
+    desk.await_rows().await;
+    check(&desk, local, &receipts, N_MESSAGES).await;
+}
+
+/// Waits until every receipt is committed, and holds the rows against the events.
+async fn check(desk: &Desk, local: Local, receipts: &str, n_records: usize) {
+    // A receipt goes when it is committed.
+    desk.await_empty(receipts).await;
+    let report = local.stop();
+    let (ingest, commit) = (&report["sources"][0], &report["sources"][1]);
+    assert_eq!(ingest["n_done"], n_records, "{report}");
+    assert_eq!(commit["n_records"], commit["n_done"], "{report}");
+
+    let columns = columns(&desk.facts());
+    let read: Read = serde_json::from_str(&desk.read()).unwrap();
+    assert_eq!(
+        (read.n_rows, read.n_distinct),
+        (N_EVENTS, Some(N_EVENTS)),
+        "{report}"
+    );
+    let mut rebuilt: Vec<String> = read
+        .lines
+        .iter()
+        .map(|line| rebuild(&serde_json::from_str(line).unwrap(), &columns))
+        .map(|event| event.unwrap().to_string())
+        .collect();
+    let corpus = Corpus::new(&generator::Settings::default(), N_EVENTS);
+    let mut expected: Vec<String> = corpus
+        .events()
+        .map(|event| canonical(&serde_json::from_slice(event).unwrap()).to_string())
+        .collect();
+    rebuilt.sort_unstable();
+    expected.sort_unstable();
+    assert!(rebuilt == expected, "the rows are not the events");
+}
+
+/// Programs, settings and queues of one test.
+struct Desk {
+    client: Client,
+    kinesis: aws_sdk_kinesis::Client,
+    name: String,
+    variables: BTreeMap<&'static str, String>,
+    directory: tempfile::TempDir,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let unique = directory.path().file_name().unwrap().to_string_lossy();
+        let unique: String = unique.chars().filter(char::is_ascii_alphanumeric).collect();
+        let name = format!("staged_{}{}", unique.to_lowercase(), std::process::id());
+        let credential = ["CLIENT_ID", "CLIENT_SECRET"]
+            .map(|part| variable(&format!("CALVE_TEST_CATALOG_{part}")));
+        let variables = BTreeMap::from([
+            ("AWS_ACCESS_KEY_ID", variable("CALVE_TEST_S3_ACCESS_KEY_ID")),
+            (
+                "AWS_SECRET_ACCESS_KEY",
+                variable("CALVE_TEST_S3_SECRET_ACCESS_KEY"),
+            ),
+            ("AWS_REGION", variable("CALVE_TEST_S3_REGION")),
+            (
+                "CALVE_WAREHOUSE",
+                format!("s3://{}/{name}", variable("CALVE_TEST_S3_BUCKET")),
+            ),
+            ("CALVE_TABLE_NAME", format!("{name}.events")),
+            ("CALVE_CATALOG_URI", variable("CALVE_TEST_CATALOG_URI")),
+            (
+                "CALVE_CATALOG_WAREHOUSE",
+                variable("CALVE_TEST_CATALOG_WAREHOUSE"),
+            ),
+            ("CALVE_CATALOG_AUTH", "oauth2".to_owned()),
+            ("CALVE_CATALOG_CREDENTIAL", credential.join(":")),
+            ("CALVE_S3_ENDPOINT", variable("CALVE_TEST_S3_ENDPOINT")),
+            ("CALVE_S3_REGION", variable("CALVE_TEST_S3_REGION")),
+            ("CALVE_S3_PATH_STYLE", "true".to_owned()),
+        ]);
+        let config = aws_sdk_sqs::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(variable("CALVE_TEST_AWS_REGION")))
+            .endpoint_url(variable("CALVE_TEST_SQS_ENDPOINT"))
+            .http_client(Builder::new().build_http())
+            .credentials_provider(Credentials::new("anybody", "anything", None, None, "test"));
+        let kinesis = aws_sdk_kinesis::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(variable("CALVE_TEST_AWS_REGION")))
+            .endpoint_url(variable("CALVE_TEST_KINESIS_ENDPOINT"))
+            .http_client(Builder::new().build_http())
+            .credentials_provider(Credentials::new("anybody", "anything", None, None, "test"));
+        Self {
+            client: Client::from_conf(config.build()),
+            kinesis: aws_sdk_kinesis::Client::from_conf(kinesis.build()),
+            name,
+            variables,
+            directory,
+        }
+    }
+
+    async fn queue(&self, name: &str) -> String {
+        let making = self.client.create_queue();
+        let making = making.queue_name(format!("{}_{name}", self.name));
+        let made = making.attributes(VisibilityTimeout, "60").send().await;
+        made.unwrap().queue_url().unwrap().to_owned()
+    }
+
+    async fn stream(&self) -> String {
+        let name = format!("{}_events", self.name);
+        let making = self.kinesis.create_stream().stream_name(&name);
+        making.shard_count(2).send().await.unwrap();
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let asked = self.kinesis.describe_stream_summary().stream_name(&name);
+            let answer = asked.send().await.unwrap();
+            let summary = answer.stream_description_summary().unwrap();
+            if *summary.stream_status() == StreamStatus::Active {
+                return name;
+            }
+            assert!(Instant::now() < end, "`{name}` does not become active");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Sends all events, many in a message.
+    fn send(&self, target: &str) {
+        let (n_events, endpoint) = (N_EVENTS.to_string(), variable("CALVE_TEST_SQS_ENDPOINT"));
+        let packing = ["--batch", "500", "--pack", "50", "--compress", "zstd"];
+        let options = ["--output", "json", "-n", &n_events, "--to", target];
+        let endpoint = ["--endpoint", &endpoint];
+        let sent = self.run("generator", &[&packing[..], &options, &endpoint].concat());
+        let sent: Value = serde_json::from_str(&sent).unwrap();
+        let counts = (&sent["n_events"], &sent["n_messages"]);
+        assert_eq!(counts, (&N_EVENTS.into(), &N_MESSAGES.into()));
+    }
+
+    fn facts(&self) -> Value {
+        let facts = self.run("calve", &["table", "show", "--output", "json"]);
+        serde_json::from_str(&facts).unwrap()
+    }
+
+    /// Waits until the table has as many rows as events were sent.
+    async fn await_rows(&self) {
+        let end = Instant::now() + PATIENCE;
+        while self.facts()["n_rows"] != N_EVENTS {
+            assert!(Instant::now() < end, "rows are missing: {}", self.facts());
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    async fn await_empty(&self, queue: &str) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let asked = self.client.get_queue_attributes().queue_url(queue);
+            let asked = asked.attribute_names(Ready).attribute_names(Hidden);
+            let answer = asked.send().await.unwrap();
+            let numbers = answer.attributes().unwrap();
+            if [Ready, Hidden].iter().all(|name| numbers[name] == "0") {
+                return;
+            }
+            assert!(
+                Instant::now() < end,
+                "`{queue}` does not empty: {numbers:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program_path(program));
+        command
+            .current_dir(&self.directory)
+            .env_clear()
+            .envs(&self.variables);
+        command
+    }
+
+    #[track_caller]
+    fn run(&self, program: &str, arguments: &[&str]) -> String {
+        output_of(self.command(program).args(arguments))
+    }
+
+    /// What `DuckDB` sees.
+    #[track_caller]
+    fn read(&self) -> String {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let table = &self.variables["CALVE_TABLE_NAME"];
+        let reading = [
+            ("CALVE_READ_CATALOG_WAREHOUSE", "CALVE_CATALOG_WAREHOUSE"),
+            ("CALVE_READ_CATALOG_CREDENTIAL", "CALVE_CATALOG_CREDENTIAL"),
+            ("CALVE_READ_S3_ENDPOINT", "CALVE_S3_ENDPOINT"),
+            ("CALVE_READ_S3_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID"),
+            ("CALVE_READ_S3_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY"),
+        ];
+        let reading = reading.map(|(name, ours)| (name, &self.variables[ours]));
+        output_of(
+            Command::new(here.join("../.venv/bin/python"))
+                .arg(here.join("readers/readers.py"))
+                .args(["duckdb", &self.variables["CALVE_CATALOG_URI"]])
+                .args([table, "--lines"])
+                .envs(reading),
+        )
+    }
+}
+
+/// `calve local` while it runs. Ended with the test.
+struct Local {
+    child: Child,
+    said: Option<JoinHandle<String>>,
+}
+
+impl Local {
+    fn start(desk: &Desk, receipts: &str, options: &[&str]) -> Self {
+        let (ingest, commit) = (program_path("ingest"), program_path("commit"));
+        let mut child = desk
+            .command("calve")
+            .args(["local", "--output", "json", "--timeout-s", "60"])
+            .args(["--endpoint", &variable("CALVE_TEST_SQS_ENDPOINT")])
+            .args(["--receipts-queue", receipts])
+            .args(options)
+            .arg("--ingest")
+            .arg(ingest)
+            .arg("--commit")
+            .arg(commit)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        while !said.contains("ready") {
+            assert!(lines.read_line(&mut said).unwrap() > 0, "{said}");
+        }
+        // The functions' logs have to go somewhere; a test that fails at the end shows them.
+        let said = std::thread::spawn(move || {
+            lines.read_to_string(&mut said).unwrap();
+            said
+        });
+        Self {
+            child,
+            said: Some(said),
+        }
+    }
+
+    fn stop(mut self) -> Value {
+        let pid = self.child.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(told.unwrap().success());
+        let mut report = String::new();
+        let mut output = self.child.stdout.take().unwrap();
+        output.read_to_string(&mut report).unwrap();
+        let said = self.said.take().unwrap().join().unwrap();
+        assert!(self.child.wait().unwrap().success(), "{said}");
+        serde_json::from_str(&report).unwrap()
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        // It is gone already where the test went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The source path and the type of each column.
+fn columns(facts: &Value) -> BTreeMap<String, (String, String)> {
+    let columns = facts["columns"].as_array().unwrap().iter().map(|column| {
+        let name = column["name"].as_str().unwrap().to_owned();
+        let pointer = column["source"].as_str();
+        let pointer = pointer.map_or_else(|| format!("/{name}"), str::to_owned);
+        (name, (pointer, column["type"].as_str().unwrap().to_owned()))
+    });
+    columns.collect()
+}
+
+/// A program that the workspace build has put beside the tests.
+#[track_caller]
+fn program_path(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let program = test.parent().unwrap().parent().unwrap().join(name);
+    assert!(
+        program.exists(),
+        "`{}` is missing: run `cargo build --workspace` with the profile of the tests, or ./scripts/test.sh",
+        program.display()
+    );
+    program
+}
+
+#[track_caller]
+fn output_of(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?} failed:\n{errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the servers of a test are no setting of Calve"
+)]
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| {
+        panic!("{name} is not set: run `scripts/servers.py run -- cargo test … -- --ignored`")
+    })
+}
