@@ -2,10 +2,9 @@
 
 use std::io;
 
-use pipeline::{PipelineError, SettingsError};
+use pipeline::{PipelineError, SettingsError, pieces::PieceError};
 
 use crate::local::LocalError;
-use crate::pieces::PieceError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]

@@ -3,8 +3,8 @@
 mod args;
 mod commands;
 mod error;
+mod files;
 mod local;
-mod pieces;
 mod printer;
 
 use std::collections::BTreeMap;

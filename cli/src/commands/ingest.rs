@@ -11,6 +11,7 @@ use indicatif::ProgressBar;
 use jiff::Timestamp;
 use pipeline::{
     Invocation, Payload, Pipeline, Record, RefusalNote, Report, Settings, SourceBatch,
+    pieces::{self, Piece, PieceError, Pieces},
     settings::{ByteSize, Mode},
 };
 use serde::Serialize;
@@ -18,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::args::IngestArguments;
 use crate::error::CliError;
-use crate::pieces::{self, PIECES, Piece, PieceError, Pieces};
+use crate::files::{self, PIECES};
 use crate::printer::{Printer, count, size, thousands};
 
 /// How many refusals are told one by one.
@@ -117,7 +118,7 @@ impl Source {
             file: name.clone(),
             source,
         };
-        let (file, metadata) = pieces::open(path).map_err(failed)?;
+        let (file, metadata) = files::open(path).map_err(failed)?;
         // `/dev/stdin`, a named pipe, or `<(command)` in a shell: such a path means something else each time.
         if !metadata.is_file() {
             return Ok(Self::pipe(name, arrival_us, Box::new(file)));

@@ -47,6 +47,7 @@ mod s3_error;
 mod s3_location;
 mod s3_options;
 mod s3_put;
+mod s3_version;
 mod schema;
 mod snapshot;
 mod sqlite;
@@ -79,6 +80,7 @@ pub use rest::{
 pub use s3::S3Storage;
 pub use s3_error::S3Error;
 pub use s3_options::{S3Credentials, S3Keys, S3Options};
+pub use s3_version::{ObjectPart, ObjectPartError, ObjectVersion};
 pub use schema::{ColumnDefinition, TableDefinition};
 pub use sqlite::{DEFAULT_CATALOG_NAME, SqliteCatalog};
 pub use storage::{Listed, Put, Storage, StorageError};

@@ -27,7 +27,7 @@ use crate::storage::{Listed, Put, Storage, StorageError};
 pub struct S3Storage {
     pub(crate) client: Client,
     pub(crate) parts: PartOptions,
-    max_attempts: u32,
+    pub(crate) max_attempts: u32,
 }
 
 impl S3Storage {
@@ -246,6 +246,6 @@ impl fmt::Debug for S3Storage {
     }
 }
 
-fn unsigned(bytes: Option<i64>) -> u64 {
+pub(crate) fn unsigned(bytes: Option<i64>) -> u64 {
     u64::try_from(bytes.unwrap_or_default()).unwrap_or_default()
 }

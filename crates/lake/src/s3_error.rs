@@ -81,6 +81,7 @@ impl S3Error {
             403 => "AccessDenied",
             404 => "NotFound",
             412 => "PreconditionFailed",
+            416 => "InvalidRange",
             _ => "error",
         });
         let message = message.map_or_else(String::new, |message| format!(": {message}"));
@@ -150,7 +151,17 @@ impl S3Error {
         matches!(self.code.as_str(), "NoSuchKey" | "NotFound")
     }
 
-    /// The name is taken.
+    /// There is no such version of the object. Some stores say so of an id that they cannot have given.
+    pub(crate) fn is_no_version(&self) -> bool {
+        self.code == "NoSuchVersion"
+    }
+
+    /// The range begins behind the end of the object.
+    pub(crate) fn is_past_end(&self) -> bool {
+        self.code == "InvalidRange"
+    }
+
+    /// The name is taken, or the object is another one than was asked for.
     pub(crate) fn is_taken(&self) -> bool {
         self.code == "PreconditionFailed"
     }

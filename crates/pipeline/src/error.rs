@@ -172,6 +172,20 @@ pub enum PipelineError {
         /// How many records were on their way.
         n_records: usize,
     },
+    /// A notification tells of an object, and no bucket is a source.
+    #[error("the object `{location}` is of no source that the settings name")]
+    NoSource {
+        /// The object.
+        location: String,
+    },
+    /// An object that a notification names could not be read.
+    #[error("cannot read the object `{location}`")]
+    ReadObject {
+        /// The object.
+        location: String,
+        /// Why.
+        source: lake::StorageError,
+    },
     /// A stage failed inside.
     #[error("{stage} {n} failed inside")]
     Internal {
@@ -200,6 +214,7 @@ impl PipelineError {
             | Self::SendReceipt {
                 retryable: true, ..
             } => Disposition::Retry,
+            Self::ReadObject { source, .. } if source.retryable() => Disposition::Retry,
             _ => Disposition::Fatal,
         }
     }
@@ -209,6 +224,9 @@ impl PipelineError {
         match self {
             Self::Settings(error) => error.hint(),
             Self::OpenWarehouse { source, .. } | Self::Table { source, .. } => source.hint(),
+            Self::NoSource { .. } => {
+                Some("name its bucket in `CALVE_SOURCE_BUCKETS`".to_owned())
+            }
             Self::NoTable { .. } => Some(
                 "create it with `calve table create`, or set `CALVE_TABLE_CREATE=true`".to_owned(),
             ),

@@ -197,6 +197,7 @@ impl Landing {
         mut tell: impl FnMut(Refused<'a>) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut by_flattener = self.flattened.refused.iter().peekable();
+        let before_bytes = self.payload.source.before_bytes;
         let mut position = 0; // Among the events that the flattener was given.
         for (record, content) in self.contents.iter().enumerate() {
             let (body, frames) = match content {
@@ -205,7 +206,7 @@ impl Landing {
                     tell(Refused {
                         record,
                         index: None,
-                        offset: 0,
+                        offset: before_bytes,
                         bytes: &self.payload.records[record].body,
                         reason: Reason::Record(error),
                     })?;
@@ -215,7 +216,7 @@ impl Landing {
             };
             let is_failing = self.failing.binary_search(&record).is_ok();
             for (index, range) in frames.numbered() {
-                let offset = range.start;
+                let offset = before_bytes + range.start;
                 let bytes = &body[range];
                 let reason = if is_hopeless(bytes, self.max_event_bytes) {
                     Reason::Event(Cow::Owned(Refusal::of_bytes(bytes)))
@@ -241,7 +242,7 @@ impl Landing {
                 tell(Refused {
                     record,
                     index: frames.next_index(),
-                    offset: broken.offset,
+                    offset: before_bytes + broken.offset,
                     bytes: &body[broken.offset..],
                     reason: Reason::Rest(broken.flaw),
                 })?;

@@ -78,6 +78,14 @@ impl Frames {
         frames
     }
 
+    /// The same events, of which the first has this number in its record.
+    pub(crate) fn numbered_from(self, first_index: i64) -> Self {
+        Self {
+            first_index,
+            ..self
+        }
+    }
+
     /// The events with their numbers in the record.
     pub(crate) fn numbered(&self) -> impl Iterator<Item = (i64, Range<usize>)> + '_ {
         (self.first_index..).zip(self.events())

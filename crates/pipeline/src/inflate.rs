@@ -24,6 +24,12 @@ pub enum InflateError {
         /// The decoder's words.
         reason: String,
     },
+    /// An object cannot be read any further. Its bytes stay where they are.
+    #[error("the object cannot be read on from here: {reason}")]
+    Rest {
+        /// The reader's words.
+        reason: String,
+    },
     /// It is larger than the cap, or would be.
     #[error("the body has more than {cap_bytes} bytes once inflated")]
     TooLarge {
@@ -38,6 +44,7 @@ impl InflateError {
         match self {
             Self::Base64(_) => "not_base64",
             Self::Compressed { .. } => "not_compressed",
+            Self::Rest { .. } => "unreadable_rest",
             Self::TooLarge { .. } => "too_large",
         }
     }

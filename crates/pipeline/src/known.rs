@@ -56,6 +56,11 @@ impl Pipeline {
         let first_ms = payload
             .source
             .first_delivery_ms(&payload.records, invocation.now_us);
+        self.dated_back_ms(first_ms, invocation)
+    }
+
+    /// This date, unless a receipt of it would be too old.
+    pub(crate) fn dated_back_ms(&self, first_ms: i64, invocation: &Invocation) -> i64 {
         let horizon_ms = horizon_ms(&self.settings) - HORIZON_SLACK_MS;
         first_ms.max(invocation.now_us.div_euclid(1_000) - horizon_ms)
     }

@@ -14,8 +14,10 @@ mod events;
 mod frame;
 mod inflate;
 mod known;
+mod objects;
 mod open_lake;
 mod open_table;
+pub mod pieces;
 mod pipeline;
 pub mod quarantine;
 mod read;
@@ -31,7 +33,10 @@ pub mod telemetry;
 
 // What the command line looks at tables with: it imports no other crate of ours.
 pub use flatten::{Shape, ShapeError};
-pub use lake::{DedupeReport, Lake, LakeError, SequenceNumber, Table, TableDefinition, TableName};
+pub use lake::{
+    DedupeReport, Lake, LakeError, ObjectPart, ObjectPartError, ObjectVersion, SequenceNumber,
+    Table, TableDefinition, TableName,
+};
 
 pub use committer::{
     Committer, CommitterElapsedMs, CommitterReport, MessageOutcome, QuarantinedReceipt,
@@ -41,6 +46,7 @@ pub use dedupe::{DedupeBy, DedupeScope, dedupe};
 pub use error::{Disposition, PipelineError};
 pub use frame::{Broken, Flaw, Frames, MAX_BODY_BYTES, frame};
 pub use inflate::{InflateError, inflate};
+pub use objects::{ObjectReader, SourceObject};
 pub use open_lake::{open_lake, open_lake_to_read};
 pub use open_table::table_definition;
 pub use pipeline::{Invocation, Pipeline};

@@ -9,6 +9,7 @@ use lake::{
 
 use crate::{
     PipelineError, Settings,
+    objects::ObjectReader,
     settings::{CatalogAuth, Warehouse},
 };
 
@@ -81,6 +82,19 @@ async fn storage(settings: &Settings) -> Result<Arc<dyn Storage>, PipelineError>
             Ok(storage) => Ok(Arc::new(storage)),
             Err(source) => Err(open_storage(warehouse(), source)),
         },
+    }
+}
+
+/// What objects are read from that notifications tell of, when any may be read.
+pub(crate) async fn open_source(
+    settings: &Settings,
+) -> Result<Option<Arc<dyn ObjectReader>>, PipelineError> {
+    let Some(first) = settings.source_buckets.first() else {
+        return Ok(None);
+    };
+    match S3Storage::new(&s3_options(settings)).await {
+        Ok(storage) => Ok(Some(Arc::new(storage))),
+        Err(source) => Err(open_storage(format!("s3://{first}"), source)),
     }
 }
 

@@ -13,7 +13,8 @@ use crate::{
     cpu::Cpu,
     events::{Refusals, flatten_events},
     known::Known,
-    open_lake::open_lake,
+    objects::ObjectReader,
+    open_lake::{open_lake, open_source},
     open_table::{OpenTable, new_columns},
     read::{Content, read},
     receipts::{ReceiptSink, open_queue},
@@ -49,6 +50,8 @@ pub struct Pipeline {
     pub(crate) cpu: Cpu,
     /// Where receipts go; none in direct mode.
     pub(crate) sink: Option<Arc<dyn ReceiptSink>>,
+    /// What objects are read from that notifications tell of; none when no bucket is a source.
+    pub(crate) objects: Option<Arc<dyn ObjectReader>>,
     cached: Mutex<Cached>,
 }
 
@@ -102,7 +105,7 @@ impl Landing {
 impl Pipeline {
     /// Opens the warehouse and the table, creating the table when the settings say so; in staged mode also the queue.
     pub async fn open(settings: Settings) -> Result<Self, PipelineError> {
-        let lake = open_lake(&settings).await?;
+        let lake = Box::pin(open_lake(&settings)).await?;
         let sink = match settings.mode {
             Mode::Direct => None,
             Mode::Staged => Some(Arc::new(open_queue(&settings).await?) as Arc<dyn ReceiptSink>),
@@ -132,7 +135,9 @@ impl Pipeline {
         let cpu = Cpu::start(settings.threads)?;
         let name = settings.table_name()?;
         let root = settings.warehouse.root();
-        let open = OpenTable::open(&lake, &name, &settings, &cpu).await?;
+        let open = Box::pin(OpenTable::open(&lake, &name, &settings, &cpu)).await?;
+        settings.check_sources(open.table.location())?;
+        let objects = Box::pin(open_source(&settings)).await?;
         Ok(Self {
             settings,
             lake,
@@ -140,11 +145,21 @@ impl Pipeline {
             root,
             cpu,
             sink,
+            objects,
             cached: Mutex::new(Cached {
                 open: Arc::new(open),
                 loaded_at_us: None,
             }),
         })
+    }
+
+    /// The same pipeline, which reads the objects of notifications from here.
+    #[must_use]
+    pub fn with_objects(self, objects: Arc<dyn ObjectReader>) -> Self {
+        Self {
+            objects: Some(objects),
+            ..self
+        }
     }
 
     /// The settings that it was opened with.
@@ -179,11 +194,13 @@ impl Pipeline {
     ) -> Result<Report, PipelineError> {
         let n_records = payload.records.len();
         let Some(deadline) = invocation.deadline else {
-            return self.land(payload, invocation, None).await;
+            return Box::pin(self.land(payload, invocation, None)).await;
         };
         let give_up = give_up_at(deadline, self.settings.deadline_margin_ms);
-        let landed =
-            tokio::time::timeout_at(give_up, self.land(payload, invocation, Some(give_up)));
+        let landed = tokio::time::timeout_at(
+            give_up,
+            Box::pin(self.land(payload, invocation, Some(give_up))),
+        );
         landed.await.unwrap_or_else(|_| {
             Err(PipelineError::Deadline {
                 table: self.name.to_string(),
@@ -263,17 +280,9 @@ impl Pipeline {
 
             let clock = Instant::now();
             let receipt = self.receipt(&open, &landing, &batch, files, invocation);
-            let is_done = match &self.sink {
-                None => {
-                    self.commit(receipt, invocation, give_up, &mut report)
-                        .await?
-                }
-                Some(sink) => {
-                    let sink = sink.as_ref();
-                    report.receipt_bytes = self.stage(sink, &receipt, invocation).await?;
-                    true
-                }
-            };
+            let is_done = self
+                .hand_over(receipt, invocation, give_up, &mut report)
+                .await?;
             report.elapsed_ms.commit += ms_since(clock);
             if is_done {
                 report.set_events(&landing);
@@ -337,7 +346,10 @@ impl Pipeline {
     }
 
     /// The table as it was last seen; loaded again when that is long ago.
-    async fn current(&self, invocation: &Invocation) -> Result<Arc<OpenTable>, PipelineError> {
+    pub(crate) async fn current(
+        &self,
+        invocation: &Invocation,
+    ) -> Result<Arc<OpenTable>, PipelineError> {
         let (open, is_old) = {
             let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
             let loaded_at_us = *cached.loaded_at_us.get_or_insert(invocation.now_us);

@@ -37,6 +37,8 @@ pub enum Outcome {
     },
     /// It came in an earlier delivery, with other records, and what became of it then stands.
     Known,
+    /// What it names was replaced or removed before it was read; whoever replaced it has told of that, too.
+    Superseded,
     /// It has to be delivered again.
     Retry,
 }
@@ -88,7 +90,7 @@ pub struct ElapsedMs {
 /// The facts of one run.
 ///
 /// `n_records = n_records_committed + n_records_staged + n_records_quarantined + n_records_refused + n_records_known +
-/// n_records_retried` and `n_events = n_rows + n_refused`, where the events of known records and of those to be delivered again are not counted, and an
+/// n_records_superseded + n_records_retried` and `n_events = n_rows + n_refused`, where the events of known records and of those to be delivered again are not counted, and an
 /// unreadable record or the broken rest of an array counts as one event.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Report {
@@ -108,6 +110,8 @@ pub struct Report {
     pub n_records_refused: u64,
     /// Records that an earlier delivery brought together with others, of which nothing is done again.
     pub n_records_known: u64,
+    /// Notifications of objects that were replaced or removed before they were read.
+    pub n_records_superseded: u64,
     /// Records to be delivered again.
     pub n_records_retried: u64,
     /// Events found.
@@ -172,6 +176,7 @@ impl Report {
                 Outcome::Quarantined { .. } => self.n_records_quarantined += 1,
                 Outcome::Refused { .. } => self.n_records_refused += 1,
                 Outcome::Known => self.n_records_known += 1,
+                Outcome::Superseded => self.n_records_superseded += 1,
                 Outcome::Retry => self.n_records_retried += 1,
             }
         }

@@ -53,6 +53,8 @@ pub struct Settings {
     pub s3_region: Option<String>,
     /// Whether the bucket stands in the path of a request. Default: false.
     pub s3_path_style: bool,
+    /// The buckets, or prefixes of them, whose objects are read when a notification tells of them. Default: none.
+    pub source_buckets: Vec<String>,
     /// Whether ingest commits or sends receipts. Default: `direct`.
     pub mode: Mode,
     /// The SQS queue of the receipts. Default: none.
@@ -215,6 +217,7 @@ impl Default for Settings {
             s3_endpoint: None,
             s3_region: None,
             s3_path_style: false,
+            source_buckets: Vec::new(),
             mode: Mode::default(),
             receipt_queue_url: None,
             receipt_bucket_prefix: "receipts".to_owned(),

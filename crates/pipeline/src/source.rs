@@ -49,6 +49,8 @@ pub struct SourceBatch {
     /// How long after its arrival, as its records tell it, a payload may already have been delivered once, in
     /// seconds: 0 where a repeat tells the arrival of the first delivery, or there are no repeats.
     pub repeat_window_s: u32,
+    /// How many bytes of the record came before the body, once inflated: 0, unless it is a piece of something larger.
+    pub before_bytes: usize,
 }
 
 /// Lambda repeats an asynchronous invocation for six hours; senders repeat a request for a day at most.
@@ -78,6 +80,7 @@ impl SourceBatch {
             is_ordered: false,
             is_answered: false,
             repeat_window_s: 0,
+            before_bytes: 0,
         }
     }
 
@@ -92,6 +95,7 @@ impl SourceBatch {
             is_ordered: true,
             is_answered: false,
             repeat_window_s: 0,
+            before_bytes: 0,
         }
     }
 
@@ -104,6 +108,7 @@ impl SourceBatch {
             is_ordered: false,
             is_answered: false,
             repeat_window_s: REQUEST_REPEAT_WINDOW_S,
+            before_bytes: 0,
         }
     }
 
@@ -121,6 +126,15 @@ impl SourceBatch {
         Self {
             repeat_window_s: u32::MAX,
             ..Self::request("file", identity)
+        }
+    }
+
+    /// A piece of an object of a bucket, which is one batch: `identity` names the very version of the object.
+    pub fn object(identity: &str, before_bytes: usize) -> Self {
+        Self {
+            repeat_window_s: 0, // The object was written before it was delivered.
+            before_bytes,
+            ..Self::request("s3", identity)
         }
     }
 

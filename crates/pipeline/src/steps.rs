@@ -123,8 +123,24 @@ impl Pipeline {
         Receipt::new(&open.table, batch, written_at_ms, source, files)
     }
 
+    /// Commits the receipt, or sends it to whoever does. `false` when the table changed so that the events have to be flattened
+    /// again.
+    pub(crate) async fn hand_over(
+        &self,
+        receipt: Receipt,
+        invocation: &Invocation,
+        give_up: Option<tokio::time::Instant>,
+        report: &mut Report,
+    ) -> Result<bool, PipelineError> {
+        let Some(sink) = &self.sink else {
+            return self.commit(receipt, invocation, give_up, report).await;
+        };
+        report.receipt_bytes = self.stage(sink.as_ref(), &receipt, invocation).await?;
+        Ok(true)
+    }
+
     /// Commits the receipt. `false` when the table changed so that the events have to be flattened again.
-    pub(crate) async fn commit(
+    async fn commit(
         &self,
         receipt: Receipt,
         invocation: &Invocation,
@@ -159,7 +175,7 @@ impl Pipeline {
     }
 
     /// Sends the receipt to whoever commits. Returns its size in bytes, 0 when there was nothing to send.
-    pub(crate) async fn stage(
+    async fn stage(
         &self,
         sink: &dyn ReceiptSink,
         receipt: &Receipt,

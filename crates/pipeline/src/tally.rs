@@ -2,7 +2,10 @@
 
 use lake::DataFile;
 
-use crate::{Outcome, Payload, RecordOutcome, Report, pipeline::Landing, read::Content};
+use crate::{
+    Outcome, Payload, RecordOutcome, Report, SourceObject, pipeline::Landing, read::Content,
+    report::MAX_REFUSALS_TOLD,
+};
 
 impl Report {
     /// What is known before anything is done.
@@ -18,6 +21,54 @@ impl Report {
                 .sum(),
             ..Self::default()
         }
+    }
+
+    /// What is known of an object before it is read.
+    pub(crate) fn of_object(table: &str, is_staged: bool) -> Self {
+        Self {
+            table: table.to_owned(),
+            source: "s3",
+            n_records: 1,
+            is_staged,
+            ..Self::default()
+        }
+    }
+
+    /// Adds what became of the events of a piece.
+    pub(crate) fn add_piece(&mut self, landing: &Landing, quarantine: Option<String>) {
+        let refusals = &landing.refusals;
+        self.n_rows += landing.flattened.n_rows() as u64;
+        self.n_refused += refusals.n;
+        self.n_events = self.n_rows + self.n_refused;
+        self.n_quarantined = self.n_refused;
+        self.n_rescued += landing.flattened.n_rescued;
+        self.n_new_columns += landing.flattened.new_columns.len() as u64;
+        self.inflated_bytes += inflated_bytes(&landing.contents);
+        for (kind, n) in &refusals.n_by_kind {
+            *self.n_refused_by_kind.entry(kind).or_default() += n;
+        }
+        let room = MAX_REFUSALS_TOLD.saturating_sub(self.refusals.len());
+        let notes = refusals.notes.iter().take(room).cloned();
+        self.refusals.extend(notes);
+        self.quarantine = self.quarantine.take().or(quarantine);
+    }
+
+    /// What became of an object whose pieces all landed.
+    pub(crate) fn outcome_of_object(&self) -> Outcome {
+        let (n_rows, n_refused) = (self.n_rows, self.n_refused);
+        match (n_rows, n_refused) {
+            (0, 1..) => Outcome::Quarantined { n_refused },
+            _ if self.is_staged => Outcome::Staged { n_rows, n_refused },
+            _ => Outcome::Committed { n_rows, n_refused },
+        }
+    }
+
+    /// Gives the one object its outcome.
+    pub(crate) fn set_outcome(&mut self, object: &SourceObject, outcome: Outcome) {
+        self.set_outcomes(vec![RecordOutcome {
+            delivery_id: object.delivery_id.clone(),
+            outcome,
+        }]);
     }
 
     pub(crate) fn set_files(&mut self, files: &[DataFile]) {

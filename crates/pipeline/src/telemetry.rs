@@ -8,13 +8,14 @@ use crate::{CommitterReport, PipelineError, Report};
 const NAMESPACE: &str = "Calve";
 
 /// The facts that are metrics, with their CloudWatch units. Dimensions are the table and the kind of trigger only.
-const METRICS: [(&str, &str); 22] = [
+const METRICS: [(&str, &str); 23] = [
     ("n_records", "Count"),
     ("n_records_committed", "Count"),
     ("n_records_staged", "Count"),
     ("n_records_quarantined", "Count"),
     ("n_records_refused", "Count"),
     ("n_records_known", "Count"),
+    ("n_records_superseded", "Count"),
     ("n_records_retried", "Count"),
     ("n_events", "Count"),
     ("n_rows", "Count"),
@@ -72,6 +73,7 @@ pub fn log(report: &Report, request_id: &str) {
                 n_records_quarantined = report.n_records_quarantined,
                 n_records_refused = report.n_records_refused,
                 n_records_known = report.n_records_known,
+                n_records_superseded = report.n_records_superseded,
                 n_records_retried = report.n_records_retried,
                 n_events = report.n_events,
                 n_rows = report.n_rows,

@@ -59,6 +59,11 @@ pub(crate) fn failed(
     }
 }
 
+/// The messages with these ids come again.
+pub(crate) fn messages(ids: &[String]) -> Value {
+    deliver_again(ids.iter().map(String::as_str))
+}
+
 /// A partial batch response.
 fn deliver_again<'a>(ids: impl Iterator<Item = &'a str>) -> Value {
     let mut response = SqsBatchResponse::default();

@@ -3,15 +3,18 @@
 //! `main.rs` is the cold start; everything else is here, behind [`handle`]. No other crate knows Lambda's events.
 
 mod answer;
+mod objects;
 mod trigger;
 
 use std::io::Write as _;
 use std::time::Duration;
 
 use lambda_runtime::{Diagnostic, LambdaEvent};
-use pipeline::{Invocation, Pipeline, PipelineError, Report, Settings, telemetry};
+use pipeline::{Invocation, Payload, Pipeline, PipelineError, Report, Settings, telemetry};
 use serde_json::{Value, value::RawValue};
 use tokio::time::Instant;
+
+use crate::{answer::Reply, trigger::Delivery};
 
 /// What is made once per sandbox.
 #[derive(Debug)]
@@ -75,29 +78,43 @@ pub async fn handle(
     moment: Moment,
 ) -> Result<Value, Failure> {
     let (body, lambda) = event.into_parts();
-    let delivery = trigger::read(body, &lambda.request_id, moment.now_us)?;
-    let (payload, reply) = match delivery {
-        trigger::Delivery::Payload(payload, reply) => (payload, reply),
-        trigger::Delivery::Answered(answer) => return Ok(answer),
-    };
+    let settings = context.pipeline.settings();
+    let delivery = trigger::read(body, &lambda.request_id, moment.now_us, settings)?;
     let invocation = Invocation {
         now_us: moment.now_us,
         deadline: deadline_of(lambda.deadline, moment.now_us),
         seed: moment.seed,
     };
-    let ids: Vec<String> = payload
-        .records
-        .iter()
-        .map(|record| record.delivery_id.clone())
-        .collect();
-    match context.pipeline.run(payload, &invocation).await {
+    let request_id = &lambda.request_id;
+    match delivery {
+        Delivery::Answered(answer) => Ok(answer),
+        Delivery::Payload(payload, reply) => {
+            land(context, payload, &reply, &invocation, request_id).await
+        }
+        Delivery::Objects(objects, payload, reply) => {
+            objects::land(context, objects, payload, &reply, &invocation, request_id).await
+        }
+    }
+}
+
+/// Lands the records of a payload.
+async fn land(
+    context: &Context,
+    payload: Payload,
+    reply: &Reply,
+    invocation: &Invocation,
+    request_id: &str,
+) -> Result<Value, Failure> {
+    let records = payload.records.iter();
+    let ids: Vec<String> = records.map(|record| record.delivery_id.clone()).collect();
+    match context.pipeline.run(payload, invocation).await {
         Ok(report) => {
-            tell(context, &report, &lambda.request_id, moment.now_us);
-            Ok(answer::landed(&reply, &report))
+            tell(context, &report, request_id, invocation.now_us);
+            Ok(answer::landed(reply, &report))
         }
         Err(error) => {
-            telemetry::log_failure(&error, &lambda.request_id);
-            answer::failed(&reply, &ids, &error)
+            telemetry::log_failure(&error, request_id);
+            answer::failed(reply, &ids, &error)
         }
     }
 }

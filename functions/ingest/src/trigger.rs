@@ -1,6 +1,7 @@
 //! Which trigger called, told by its own envelope only, and its payload as records.
 
 mod http;
+mod object;
 mod queue;
 mod stream;
 mod topic;
@@ -8,7 +9,7 @@ mod topic;
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use pipeline::{Payload, Record, SourceBatch};
+use pipeline::{Payload, Record, Settings, SourceBatch, SourceObject};
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
@@ -19,6 +20,8 @@ use crate::{Failure, answer::Reply};
 pub(crate) enum Delivery {
     /// These records are to land, and this is how the trigger is answered.
     Payload(Payload, Reply),
+    /// These objects are to land, and these records beside them.
+    Objects(Vec<SourceObject>, Option<Payload>, Reply),
     /// Nothing is to land: this is the answer.
     Answered(Value),
 }
@@ -74,24 +77,23 @@ struct EventBridgeHead<'a> {
     time: Option<Cow<'a, str>>,
 }
 
-/// Reads an invocation. `now_us` is the arrival time of events whose trigger names none.
+/// Reads an invocation. `now_us` is the arrival time of events whose trigger names none; the settings say which
+/// notifications are followed.
 pub(crate) fn read(
     body: Box<RawValue>,
     request_id: &str,
     now_us: i64,
+    settings: &Settings,
 ) -> Result<Delivery, Failure> {
     match kind_of(body.get()) {
-        Kind::Sqs => queue::read(parse("SQS", &body)?, now_us),
+        Kind::Sqs => queue::read(parse("SQS", &body)?, now_us, settings),
         Kind::Kinesis => stream::read(parse("Kinesis", &body)?),
         Kind::Sns => Ok(topic::read(parse("SNS", &body)?)),
         Kind::HttpV1 => Ok(request(&body, http::Request::v1, request_id, now_us)),
         Kind::HttpV2 => Ok(request(&body, http::Request::v2, request_id, now_us)),
-        Kind::EventBridge => Ok(event_bridge(body, request_id, now_us)),
+        Kind::EventBridge => Ok(event_bridge(body, request_id, now_us, settings)),
         Kind::Direct => Ok(direct(body, request_id, now_us)),
-        Kind::S3 => Err(Failure {
-            kind: "NotSupported",
-            message: "S3 notifications are not supported by this version".to_owned(),
-        }),
+        Kind::S3 => object::read(body.get(), request_id, now_us, settings),
     }
 }
 
@@ -135,7 +137,11 @@ fn kind_of(body: &str) -> Kind {
 
 /// An envelope as its own type.
 fn parse<T: for<'de> Deserialize<'de>>(trigger: &str, body: &RawValue) -> Result<T, Failure> {
-    serde_json::from_str(body.get()).map_err(|error| Failure {
+    parse_text(trigger, body.get())
+}
+
+fn parse_text<'a, T: Deserialize<'a>>(trigger: &str, body: &'a str) -> Result<T, Failure> {
+    serde_json::from_str(body).map_err(|error| Failure {
         kind: "UnreadableEnvelope",
         message: format!("the envelope looks like {trigger} but cannot be read: {error}"),
     })
@@ -158,7 +164,17 @@ fn request<T: for<'de> Deserialize<'de>>(
 }
 
 /// The event is the whole envelope.
-fn event_bridge(body: Box<RawValue>, request_id: &str, now_us: i64) -> Delivery {
+///
+/// But where it tells of an object that may be read, the events are in the object.
+fn event_bridge(
+    body: Box<RawValue>,
+    request_id: &str,
+    now_us: i64,
+    settings: &Settings,
+) -> Delivery {
+    if let Some(object) = object::of_event_bridge(body.get(), request_id, now_us, settings) {
+        return Delivery::Objects(vec![object], None, Reply::Report);
+    }
     let head = serde_json::from_str(body.get());
     let head = head.unwrap_or(EventBridgeHead {
         id: None,

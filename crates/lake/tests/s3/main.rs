@@ -15,3 +15,4 @@ mod stores;
 #[expect(dead_code, reason = "the tests on a directory need more of it")]
 mod support;
 mod tables;
+mod versions;

@@ -71,8 +71,8 @@ impl Store {
         }
     }
 
-    /// How many uploads in parts were begun for objects of this test and are not over.
-    pub(crate) async fn n_open_uploads(&self) -> usize {
+    /// A client for what the lake never does.
+    pub(crate) fn client(&self) -> Client {
         let keys = self.keys();
         let (id, secret) = (keys.access_key_id, keys.secret_access_key);
         let config = aws_sdk_s3::Config::builder()
@@ -82,7 +82,12 @@ impl Store {
             .force_path_style(true)
             .http_client(Builder::new().build_http())
             .credentials_provider(Credentials::new(id, secret, None, None, "test"));
-        let client = Client::from_conf(config.build());
+        Client::from_conf(config.build())
+    }
+
+    /// How many uploads in parts were begun for objects of this test and are not over.
+    pub(crate) async fn n_open_uploads(&self) -> usize {
+        let client = self.client();
         let request = client.list_multipart_uploads().bucket(&self.bucket);
         let answer = request.prefix(&self.place).send().await.unwrap();
         answer.uploads().len()

@@ -117,6 +117,14 @@ impl Settings {
             let key = "receipt_bucket_prefix";
             return Err(wrong_value(key, key, &self.receipt_bucket_prefix));
         }
+        if let Some(own) = self
+            .source_buckets
+            .iter()
+            .find(|source| self.is_own(source))
+        {
+            let key = "source_buckets";
+            return Err(wrong_value(key, key, own));
+        }
         let missing = needs.into_iter().find(|(is_missing, ..)| *is_missing);
         match missing {
             None => Ok(()),
@@ -127,6 +135,43 @@ impl Settings {
             }),
         }
     }
+}
+
+impl Settings {
+    /// Whether objects of this place may be what this lake wrote itself.
+    fn is_own(&self, source: &str) -> bool {
+        let warehouse = match &self.warehouse {
+            Warehouse::S3(location) => Some(location.as_str()),
+            Warehouse::Directory(_) => None,
+        };
+        let places = [warehouse, Some(self.receipt_bucket_prefix.as_str())];
+        let mut places = places.into_iter().flatten();
+        places.any(|place| is_shared(place, source))
+    }
+
+    /// Refuses sources of which the table at this location may be one.
+    pub(crate) fn check_sources(&self, table_location: &str) -> Result<(), SettingsError> {
+        let mut sources = self.source_buckets.iter();
+        match sources.find(|source| is_shared(table_location, source)) {
+            Some(own) => Err(wrong_value("source_buckets", "source_buckets", own)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether one of a location in S3 and a source holds the other.
+fn is_shared(location: &str, source: &str) -> bool {
+    let schemes = ["s3://", "s3a://", "s3n://"];
+    let mut places = schemes
+        .iter()
+        .filter_map(|scheme| location.strip_prefix(scheme));
+    places.any(|place| is_below(place, source) || is_below(source, place))
+}
+
+/// Whether the place is the other one, or lies in it.
+fn is_below(place: &str, other: &str) -> bool {
+    let rest = place.strip_prefix(other.trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn is_url(text: &str) -> bool {
@@ -169,6 +214,12 @@ impl Settings {
             && !credential.expose().contains(':')
         {
             return Err(Wrong::new("catalog_credential", HIDDEN.to_owned()));
+        }
+        for source in &self.source_buckets {
+            let place = source.strip_suffix('/').unwrap_or(source);
+            if source.contains("://") || !place.split('/').all(is_part) {
+                return Err(Wrong::new("source_buckets", source.clone()));
+            }
         }
         let receipts = &self.receipt_bucket_prefix;
         let below = receipts.strip_prefix("s3://").unwrap_or(receipts);

@@ -58,7 +58,7 @@ const FLAG: &str = "write `true` or `false`";
 
 /// All settings, in the order of the reference table.
 #[rustfmt::skip] // One key, one block: the table is read far more often than changed.
-pub(super) const KEYS: [Key; 46] = [
+pub(super) const KEYS: [Key; 47] = [
     key("warehouse", Kind::Text, "write the path of a directory, or `s3://bucket/prefix`",
         "Where tables, quarantine and large receipts are: a directory, made when absent, or `s3://bucket/prefix`."),
     key("catalog_uri", Kind::Text, URL,
@@ -87,6 +87,8 @@ pub(super) const KEYS: [Key; 46] = [
         "The region of the buckets. None: that of the environment."),
     key("s3_path_style", Kind::Flag, FLAG,
         "Whether the bucket stands in the path of a request, as most stores other than AWS want it."),
+    key("source_buckets", Kind::List, "write buckets or prefixes like `clicks, exports/json`, none of which holds or lies in the warehouse",
+        "Buckets, or `bucket/prefix`, whose objects are read when a notification of S3 tells of them. Never the warehouse's own place."),
     key("mode", Kind::Text, "write `direct` or `staged`",
         "Who commits: `direct`, each ingest invocation by itself; `staged`, the commit function, which gets receipts through a queue."),
     key("receipt_queue_url", Kind::Text, "write the URL of a standard SQS queue like `https://sqs.eu-west-1.amazonaws.com/123456789012/receipts`",

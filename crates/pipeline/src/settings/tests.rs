@@ -237,3 +237,44 @@ fn the_settings_table_of_the_readme_is_the_reference() {
         "put the output of `calve config reference` between the markers in README.md"
     );
 }
+
+#[test]
+fn objects_are_read_from_the_places_that_are_named_and_never_from_the_lakes_own() {
+    let settings = |sources: &str| {
+        let pairs = [
+            ("CALVE_WAREHOUSE", "s3://lake/warehouse"),
+            ("CALVE_CATALOG_URI", "http://localhost:1"),
+            ("CALVE_SOURCE_BUCKETS", sources),
+        ];
+        Settings::from_parts(&variables(&pairs), None)
+    };
+    let named = settings("clicks, exports/json/").unwrap();
+    for (bucket, key, is_source) in [
+        ("clicks", "a", true),
+        ("clicks2", "a", false),
+        ("exports", "json/a", true),
+        ("exports", "json2/a", false),
+        ("exports", "a", false),
+    ] {
+        assert_eq!(named.is_source(bucket, key), is_source, "{bucket}/{key}");
+    }
+    assert!(named.is_source_bucket("exports") && !named.is_source_bucket("lake"));
+    for (sources, is_own) in [
+        ("clicks", false),
+        ("lake/exports", false),
+        ("lake/warehouse2", false),
+        ("lake", true),
+        ("clicks,lake/warehouse/a", true),
+    ] {
+        let checked = settings(sources).unwrap().check_together();
+        assert_eq!(checked.is_err(), is_own, "{sources}");
+        if let Err(error) = checked {
+            assert!(error.to_string().contains("source_buckets"), "{error}");
+        }
+    }
+    assert!(named.check_sources("s3://lake/elsewhere/t").is_ok());
+    assert!(named.check_sources("s3://clicks/t").is_err());
+    for wrong in ["s3://clicks", "clicks//a", ".."] {
+        assert!(settings(wrong).is_err(), "{wrong}");
+    }
+}

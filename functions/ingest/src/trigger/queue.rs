@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use aws_lambda_events::sqs::SqsEvent;
 use bytes::Bytes;
-use pipeline::{Payload, Record, SourceBatch};
+use pipeline::{Payload, Record, Settings, SourceBatch};
 use serde::Deserialize;
 
-use super::Delivery;
+use super::{Delivery, object};
 use crate::{Failure, answer::Reply};
 
 /// What SNS puts around a message that it sends to a queue.
@@ -23,7 +23,7 @@ struct Notification<'a> {
     message: Cow<'a, str>,
 }
 
-pub(super) fn read(event: SqsEvent, now_us: i64) -> Result<Delivery, Failure> {
+pub(super) fn read(event: SqsEvent, now_us: i64, settings: &Settings) -> Result<Delivery, Failure> {
     let is_ordered = event.records.iter().any(|message| {
         message.event_source_arn.as_deref().is_some_and(|queue| {
             queue
@@ -31,6 +31,7 @@ pub(super) fn read(event: SqsEvent, now_us: i64) -> Result<Delivery, Failure> {
                 .is_some_and(|(_, kind)| kind == "fifo")
         })
     });
+    let mut objects = Vec::new();
     let mut records = Vec::with_capacity(event.records.len());
     for message in event.records {
         // Without its id a message cannot be named in the answer: then the whole batch has to come back.
@@ -41,6 +42,10 @@ pub(super) fn read(event: SqsEvent, now_us: i64) -> Result<Delivery, Failure> {
         let sent = message.attributes.get("SentTimestamp");
         let arrival_us = sent.and_then(|ms| ms.parse::<i64>().ok()?.checked_mul(1_000));
         let body = unwrapped(message.body.unwrap_or_default());
+        if let Some(told) = object::told(&body, &id, arrival_us.unwrap_or(now_us), settings) {
+            objects.extend(told);
+            continue;
+        }
         records.push(Record {
             delivery_id: id.clone(),
             source_id: id,
@@ -53,10 +58,12 @@ pub(super) fn read(event: SqsEvent, now_us: i64) -> Result<Delivery, Failure> {
         is_ordered,
         ..SourceBatch::messages("sqs")
     };
-    Ok(Delivery::Payload(
-        Payload { records, source },
-        Reply::Messages,
-    ))
+    let payload = Payload { records, source };
+    if objects.is_empty() {
+        return Ok(Delivery::Payload(payload, Reply::Messages));
+    }
+    let payload = Some(payload).filter(|payload| !payload.records.is_empty());
+    Ok(Delivery::Objects(objects, payload, Reply::Messages))
 }
 
 /// Whether the body is the base64 of gzip or zstd: a message is text, so there is no other way to send them. JSON begins

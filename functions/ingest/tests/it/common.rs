@@ -14,7 +14,7 @@ use arrow_array::{Array, Int64Array, StringArray, TimestampMicrosecondArray};
 use ingest::{Context, Failure, Moment, handle};
 use lambda_runtime::LambdaEvent;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use pipeline::{Pipeline, ReceiptSink, Settings, open_lake};
+use pipeline::{ObjectReader, Pipeline, ReceiptSink, Settings, open_lake};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -46,6 +46,19 @@ impl Function {
         let lake = open_lake(&settings).await.unwrap();
         let pipeline = Pipeline::with_sink(settings, lake, Arc::new(sink)).await;
         Self::over(directory, Context::new(pipeline.unwrap()))
+    }
+
+    /// With objects of buckets that are read from here.
+    pub(crate) async fn start_with_objects(
+        objects: Arc<dyn ObjectReader>,
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let region = [("CALVE_S3_REGION", "eu-west-1")];
+        let variables: Vec<_> = region.iter().chain(variables).copied().collect();
+        let pipeline = Pipeline::open(settings(&directory, &variables)).await;
+        let pipeline = pipeline.unwrap().with_objects(objects);
+        Self::over(directory, Context::new(pipeline))
     }
 
     fn over(directory: TempDir, context: Context) -> Self {

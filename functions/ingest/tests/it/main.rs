@@ -5,6 +5,8 @@ mod cold_start;
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod objects;
+#[cfg(test)]
 mod staged;
 #[cfg(test)]
 mod triggers;

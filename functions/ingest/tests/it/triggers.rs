@@ -373,19 +373,6 @@ async fn a_direct_invoke_of_no_event_is_quarantined_and_told() {
 }
 
 #[tokio::test]
-async fn a_notification_of_s3_is_refused_with_a_clean_message() {
-    let function = Function::start().await;
-    let failure = function
-        .invoke("r1", &fixture("s3.json"))
-        .await
-        .unwrap_err();
-    assert_eq!(
-        failure.message,
-        "S3 notifications are not supported by this version"
-    );
-}
-
-#[tokio::test]
 async fn what_claims_to_be_a_trigger_inside_a_body_is_an_event() {
     let function = Function::start().await;
     let mut request = fixture("sqs.json");

@@ -3,35 +3,26 @@
 //! NDJSON is cut behind a line, an array between two elements. The cuts depend on the bytes alone and on no setting, so the
 //! same file always gives the same pieces. Memory is bounded by the largest piece, not by the file.
 
-use std::fs::{File, Metadata};
 use std::io::{self, BufRead as _, BufReader, Read};
 
-use pipeline::Flaw;
-
-/// How large the pieces of a file get. These numbers decide where it is cut, and so what is known of it when it comes
-/// again: they are no settings, and must stay as they are.
-pub(crate) const PIECES: Limits = Limits {
-    piece_bytes: 64 << 20,
-    piece_events: 1 << 20,
-    event_bytes: 256 << 20,
-};
+use crate::{EVENT_BYTES, Flaw, frame};
 
 /// How large pieces get.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
+pub struct Limits {
     /// A piece has about this many bytes, unless one event is larger.
-    pub(crate) piece_bytes: usize,
+    pub piece_bytes: usize,
     /// It has no more lines or elements than this.
-    pub(crate) piece_events: usize,
+    pub piece_events: usize,
     /// An event that does not end within this many bytes cannot be told from the rest.
-    pub(crate) event_bytes: usize,
+    pub event_bytes: usize,
 }
 
 impl Limits {
     /// What the pipeline must allow a payload so that every piece has room.
-    pub(crate) fn payload_bytes(self) -> u64 {
+    pub fn payload_bytes(self) -> u64 {
         let event_bytes = self.event_bytes.max(self.piece_bytes);
-        event_bytes.max(self.piece_events * pipeline::EVENT_BYTES) as u64
+        event_bytes.max(self.piece_events * EVENT_BYTES) as u64
     }
 }
 
@@ -41,29 +32,46 @@ const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
 
 /// Whole events that follow each other in a file: lines, or an array of their own.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Piece {
+pub struct Piece {
     /// Where it begins, in bytes of the inflated file.
-    pub(crate) offset: u64,
+    pub offset: u64,
     /// The bytes.
-    pub(crate) body: Vec<u8>,
+    pub body: Vec<u8>,
 }
 
 /// Why a file gives no further pieces.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum PieceError {
+#[non_exhaustive]
+pub enum PieceError {
     /// The file cannot be read, or is not what its first bytes say.
     #[error("cannot read on after {offset} bytes")]
-    Read { offset: u64, source: io::Error },
+    Read {
+        /// What was read before.
+        offset: u64,
+        /// Why.
+        source: io::Error,
+    },
     /// One event is so large that it cannot be told from the rest.
     #[error("the event at byte {offset} does not end within {limit_bytes} bytes")]
-    TooLong { offset: u64, limit_bytes: usize },
+    TooLong {
+        /// Where it begins.
+        offset: u64,
+        /// How long an event may be.
+        limit_bytes: usize,
+    },
     /// The array cannot be told apart any more; what came before was a piece.
     #[error("the array is broken at byte {offset}: {reason}")]
-    BrokenArray { offset: u64, reason: Flaw },
+    BrokenArray {
+        /// Where.
+        offset: u64,
+        /// How.
+        reason: Flaw,
+    },
 }
 
 /// The pieces of one file, in order.
-pub(crate) struct Pieces<R> {
+#[derive(Debug)]
+pub struct Pieces<R> {
     reader: R,
     /// Bytes read and not yet given out.
     buffer: Vec<u8>,
@@ -77,7 +85,11 @@ pub(crate) struct Pieces<R> {
 }
 
 /// Inflates gzip or zstd, known by their first bytes; anything else is passed on.
-pub(crate) fn inflated(raw: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
+///
+/// # Errors
+///
+/// When nothing can be read.
+pub fn inflated(raw: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
     let mut raw = BufReader::with_capacity(1 << 20, raw);
     let head = raw.fill_buf()?;
     Ok(if head.starts_with(&GZIP) {
@@ -89,22 +101,9 @@ pub(crate) fn inflated(raw: impl Read + Send + 'static) -> io::Result<Box<dyn Re
     })
 }
 
-/// Opens a file or pipe.
-pub(crate) fn open(path: &std::path::Path) -> io::Result<(File, Metadata)> {
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
-    if metadata.is_dir() {
-        return Err(io::Error::new(
-            io::ErrorKind::IsADirectory,
-            "it is a directory",
-        ));
-    }
-    Ok((file, metadata))
-}
-
 impl<R: Read> Pieces<R> {
     /// The pieces of what the reader gives.
-    pub(crate) fn new(reader: R, limits: Limits) -> Self {
+    pub fn new(reader: R, limits: Limits) -> Self {
         Self {
             reader,
             buffer: Vec::new(),
@@ -117,7 +116,11 @@ impl<R: Read> Pieces<R> {
     }
 
     /// The next piece, `None` behind the last.
-    pub(crate) fn next_piece(&mut self) -> Result<Option<Piece>, PieceError> {
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or told apart, any further.
+    pub fn next_piece(&mut self) -> Result<Option<Piece>, PieceError> {
         if let Some(error) = self.broken.take() {
             self.is_at_end = true;
             self.buffer.clear();
@@ -193,7 +196,7 @@ impl<R: Read> Pieces<R> {
 
     /// Cuts behind the last element that is whole, and makes two arrays of one.
     fn cut_array(&mut self) -> Option<Piece> {
-        let frames = pipeline::frame(&self.buffer, self.limits.piece_events);
+        let frames = frame(&self.buffer, self.limits.piece_events);
         let offset = self.offset;
         let Some(broken) = frames.broken else {
             let end = self.buffer.len();
@@ -318,10 +321,15 @@ mod tests {
 
     #[test]
     fn every_piece_has_room_in_a_payload() {
-        assert_eq!(PIECES.payload_bytes(), 256 << 20);
+        let few = Limits {
+            piece_bytes: 64 << 20,
+            piece_events: 1 << 20,
+            event_bytes: 256 << 20,
+        };
+        assert_eq!(few.payload_bytes(), 256 << 20);
         let many = Limits {
             piece_events: 5 << 20,
-            ..PIECES
+            ..few
         };
         assert_eq!(many.payload_bytes(), 320 << 20);
     }
@@ -369,7 +377,7 @@ mod tests {
                 let mut pieces = Pieces::new(text.as_bytes(), limits);
                 let mut found = Vec::new();
                 while let Some(Piece { offset, body }) = pieces.next_piece().unwrap() {
-                    for event in pipeline::frame(&body, usize::MAX).events() {
+                    for event in frame(&body, usize::MAX).events() {
                         let start = usize::try_from(offset).unwrap() + event.start;
                         assert_eq!(
                             text.as_bytes()[start..start + event.len()],
