@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-readonly cargo_fuzz_version=0.13.2 fuzz_seconds=60 long_cases=20000
+readonly cargo_fuzz_version=0.13.2 fuzz_seconds=60 long_cases=20000 long_fault_runs=20
 
 main() {
   local long=false
@@ -27,11 +27,14 @@ main() {
   step "servers that play AWS" ./scripts/local_aws.sh
   step "tests with servers" .venv/bin/python scripts/servers.py run -- \
     cargo test --profile quick --workspace --locked --quiet --tests -- --ignored
+  step "faults, one run of each" .venv/bin/python scripts/servers.py run -- ./scripts/faults.sh --with-servers
   [ ! -x scripts/bench.sh ] || step "short gate" ./scripts/bench.sh --gate --short
   if $long; then
     step "properties, $long_cases cases each" \
       env PROPTEST_CASES=$long_cases cargo test --profile quick --workspace --locked --quiet
     fuzz
+    step "faults, $long_fault_runs runs of each" .venv/bin/python scripts/servers.py run -- \
+      ./scripts/faults.sh --with-servers --runs $long_fault_runs --seed 1
     [ ! -x scripts/bench.sh ] || step "gate" ./scripts/bench.sh --gate
   fi
   printf 'all steps passed in %s s\n' "$SECONDS"

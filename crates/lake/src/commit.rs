@@ -176,8 +176,15 @@ impl Lake {
     ) -> Result<CommitReport, LakeError> {
         let mut work = Work::new(self, name, receipts, options);
         let mut backoff = Backoff::new(options.seed);
+        let mut recent = self.recent.get(name, options.now_ms);
         loop {
-            let table = self.reload(name).await?;
+            // What somebody else may have changed is not judged by what is remembered.
+            let remembered = recent.take().filter(|table| work.fits(table));
+            let is_remembered = remembered.is_some();
+            let table = match remembered {
+                Some(table) => table,
+                None => self.reload(name).await?,
+            };
             table.check_writable()?;
             work.recognise(&table).await?;
             work.judge(&table);
@@ -186,9 +193,15 @@ impl Lake {
                 return Ok(work.report());
             }
             work.may_go_on()?;
-            match work.attempt(&table).await {
-                Ok(()) => return Ok(work.report()),
-                Err(error) => work.keep(error)?,
+            match work.attempt(&table, is_remembered).await {
+                Ok(committed) => {
+                    self.recent.keep(&table, committed, options.now_ms);
+                    return Ok(work.report());
+                }
+                Err(error) => {
+                    self.recent.forget(name);
+                    work.keep(error)?;
+                }
             }
             backoff.wait(options.deadline).await;
         }

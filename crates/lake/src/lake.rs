@@ -11,6 +11,7 @@ use crate::ledger::LedgerCache;
 use crate::local::LocalStorage;
 use crate::name::TableName;
 use crate::partition::new_spec;
+use crate::recent::RecentTables;
 use crate::schema::{ColumnDefinition, TableDefinition, new_schema, schema_with};
 use crate::sqlite::{DEFAULT_CATALOG_NAME, SqliteCatalog};
 use crate::storage::Storage;
@@ -25,6 +26,7 @@ pub struct Lake {
     pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) ledgers: Arc<LedgerCache>,
+    pub(crate) recent: Arc<RecentTables>,
 }
 
 /// What became of columns that were to be added.
@@ -84,6 +86,7 @@ impl Lake {
             catalog,
             storage,
             ledgers: Arc::default(),
+            recent: Arc::default(),
         }
     }
 
@@ -106,7 +109,7 @@ impl Lake {
     }
 
     /// The table of this state, with the storage that its objects are kept in.
-    fn table(&self, name: &TableName, state: TableState) -> Result<Table, LakeError> {
+    pub(crate) fn table(&self, name: &TableName, state: TableState) -> Result<Table, LakeError> {
         let own = self.storage.for_table(&state.access);
         let storage = own.unwrap_or_else(|| self.storage.clone());
         Table::new(name.clone(), state, storage)

@@ -40,6 +40,7 @@ mod part;
 mod partition;
 mod range;
 mod receipt;
+mod recent;
 mod rest;
 mod rewrite;
 mod s3;

@@ -5,7 +5,7 @@ use iceberg::{TableRequirement, TableUpdate};
 use tokio::time::Instant;
 
 use crate::backoff::SplitMix;
-use crate::catalog::{CommitError, retryable};
+use crate::catalog::{CommitError, TableState, retryable};
 use crate::commit::{CommitOptions, CommitReport, ReceiptOutcome};
 use crate::compatible;
 use crate::data_file::DataFile;
@@ -158,6 +158,12 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// Whether the table as it is remembered takes all receipts.
+    pub(crate) fn fits(&self, table: &Table) -> bool {
+        let mut pending = self.pending();
+        pending.all(|i| compatible::check(&self.receipts[i], table.metadata()).is_ok())
+    }
+
     /// Gives up when there is no time or no attempt left.
     pub(crate) fn may_go_on(&mut self) -> Result<(), LakeError> {
         let late = self
@@ -177,7 +183,13 @@ impl<'a> Work<'a> {
     }
 
     /// Writes what the commit needs and sends it, once.
-    pub(crate) async fn attempt(&mut self, table: &Table) -> Result<(), CommitError> {
+    ///
+    /// Returns the table with it. A table that `is_remembered` must still have the schema that receipts were judged by.
+    pub(crate) async fn attempt(
+        &mut self,
+        table: &Table,
+        is_remembered: bool,
+    ) -> Result<Table, CommitError> {
         // Until the commit is sent nothing has happened, whatever goes wrong.
         let not_sent = |source: Cause| CommitError::Refused { source };
         let metadata = table.metadata();
@@ -238,7 +250,7 @@ impl<'a> Work<'a> {
                 snapshot_ids: expired,
             });
         }
-        let requirements = vec![
+        let mut requirements = vec![
             TableRequirement::UuidMatch {
                 uuid: metadata.uuid(),
             },
@@ -247,12 +259,22 @@ impl<'a> Work<'a> {
                 snapshot_id: metadata.current_snapshot_id(),
             },
         ];
+        if is_remembered {
+            requirements.push(TableRequirement::CurrentSchemaIdMatch {
+                current_schema_id: metadata.current_schema_id(),
+            });
+        }
         self.sent.push(sent);
-        self.send(requirements, updates).await?;
+        let mut state = self.send(requirements, updates).await?;
         if let Some(sent) = self.sent.last() {
             settle(&mut self.outcomes, sent);
         }
-        Ok(())
+        if state.access.is_empty() {
+            state.access = table.access().clone(); // Which answers to commits do not repeat.
+        }
+        let committed = self.lake.table(self.name, state);
+        // It happened: what cannot be read of the answer is loaded when it is needed.
+        Ok(committed.unwrap_or_else(|_| table.clone()))
     }
 
     /// Sends the commit; no answer before the deadline is an unknown outcome.
@@ -260,9 +282,9 @@ impl<'a> Work<'a> {
         &self,
         requirements: Vec<TableRequirement>,
         updates: Vec<TableUpdate>,
-    ) -> Result<(), CommitError> {
+    ) -> Result<TableState, CommitError> {
         let commit = self.lake.catalog.commit(self.name, requirements, updates);
-        let answer = match self.options.deadline {
+        match self.options.deadline {
             None => commit.await,
             Some(deadline) => tokio::time::timeout_at(deadline, commit)
                 .await
@@ -271,8 +293,7 @@ impl<'a> Work<'a> {
                         source: late.into(),
                     })
                 }),
-        };
-        answer.map(|_| ())
+        }
     }
 
     /// What becomes of the receipt when this snapshot is made.
