@@ -266,7 +266,7 @@ fn objects_are_read_from_the_places_that_are_named_and_never_from_the_lakes_own(
         ("lake", true),
         ("clicks,lake/warehouse/a", true),
     ] {
-        let checked = settings(sources).unwrap().check_together();
+        let checked = settings(sources);
         assert_eq!(checked.is_err(), is_own, "{sources}");
         if let Err(error) = checked {
             assert!(error.to_string().contains("source_buckets"), "{error}");

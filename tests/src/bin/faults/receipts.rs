@@ -17,6 +17,9 @@ use crate::{
     source::is_failed,
 };
 
+/// Between two looks at an empty queue.
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// The queue of one run.
 #[derive(Debug, Clone)]
 pub(crate) struct ReceiptQueue {
@@ -57,6 +60,7 @@ impl ReceiptQueue {
             if messages.is_empty() {
                 let is_over = done && self.n_left().await? == 0;
                 n_idle = if is_over { n_idle + 1 } else { 0 };
+                tokio::time::sleep(PAUSE).await;
                 continue;
             }
             n_idle = 0;
@@ -83,7 +87,6 @@ impl ReceiptQueue {
             .receive_message()
             .queue_url(&self.url)
             .max_number_of_messages(10)
-            .wait_time_seconds(1)
             .message_system_attribute_names(MessageSystemAttributeName::All)
             .send()
             .await?;
@@ -102,7 +105,7 @@ impl ReceiptQueue {
                 .receipt_handle(&message.handle)
                 .visibility_timeout(0);
             request.send().await?;
-            tokio::time::sleep(Duration::from_millis(50)).await; // As any queue takes a while.
+            tokio::time::sleep(PAUSE).await; // As any queue takes a while.
         }
         Ok(())
     }
