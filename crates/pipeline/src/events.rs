@@ -185,7 +185,8 @@ fn is_hopeless(bytes: &[u8], max_event_bytes: usize) -> bool {
     if bytes.len() > max_event_bytes {
         return false; // Refused for its length, whatever it is.
     }
-    let is_enclosed = bytes.first() == Some(&b'{') && bytes.last() == Some(&b'}');
+    let trimmed = bytes.trim_ascii();
+    let is_enclosed = trimmed.first() == Some(&b'{') && trimmed.last() == Some(&b'}');
     !is_enclosed
         || bytes.len() < EVENT_BYTES && serde_json::from_slice::<IgnoredAny>(bytes).is_err()
 }
