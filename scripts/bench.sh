@@ -49,7 +49,7 @@ main() {
 
 build() {
   # The quick profile builds the whole workspace, as the tests do: with the same features, and so only once.
-  local what=(--package benches --bins)
+  local what=(--package benches --bin gate --bin peak_memory)
   [ "$1" != quick ] || what=(--workspace)
   cargo build --locked --quiet --profile "$1" "${what[@]}"
   bin=${CARGO_TARGET_DIR:-target}/$1
