@@ -42,8 +42,12 @@ pub(super) fn failed_positions(answer: &[u8], ids: &[String]) -> Result<Vec<usiz
         if id.is_empty() {
             return Err(AnswerError::NoIdentifier);
         }
-        let position = ids.iter().position(|known| known == id);
-        positions.push(position.ok_or_else(|| AnswerError::Unknown { id: id.to_owned() })?);
+        // A message that came twice into one batch has failed twice.
+        let n_before = positions.len();
+        positions.extend((0..ids.len()).filter(|position| ids[*position] == id));
+        if positions.len() == n_before {
+            return Err(AnswerError::Unknown { id: id.to_owned() });
+        }
     }
     positions.sort_unstable();
     positions.dedup();
@@ -82,6 +86,13 @@ mod tests {
     fn the_records_that_an_answer_names_are_found_once_and_in_order() {
         let answer = r#"{"batchItemFailures":[{"itemIdentifier":"c"},{"itemIdentifier":"a"},{"itemIdentifier":"c"}]}"#;
         check(answer, &Ok(vec![0, 2]));
+    }
+
+    #[test]
+    fn a_message_that_came_twice_into_a_batch_has_failed_twice() {
+        let ids = ["a", "b", "a"].map(str::to_owned);
+        let answer = br#"{"batchItemFailures":[{"itemIdentifier":"a"}]}"#;
+        assert_eq!(failed_positions(answer, &ids), Ok(vec![0, 2]));
     }
 
     #[test]

@@ -8,7 +8,8 @@ use crate::lake::Lake;
 use crate::ledger::{Known, LEDGER_PATH_PROPERTY, LEDGER_PROPERTY, Ledger, Wanted};
 use crate::name::TableName;
 use crate::range::RangeSet;
-use crate::receipt::Receipt;
+use crate::receipt::{Receipt, shard_of_table};
+use crate::snapshot::may_expire;
 use crate::table::Table;
 use crate::token::Token;
 use crate::work::{CLOCK_SKEW_MS, Work};
@@ -119,13 +120,14 @@ impl Lake {
         shard: &str,
         since_ms: i64,
     ) -> Result<RangeSet, LakeError> {
+        let table = self.reload(name).await?;
+        let shard = shard_of_table(table.uuid(), shard);
         let wanted = Wanted {
-            shards: HashSet::from([shard.to_owned()]),
+            shards: HashSet::from([shard.clone()]),
             ..Wanted::default()
         };
-        let table = self.reload(name).await?;
         let mut known = self.known(&table, &wanted, since_ms).await?;
-        Ok(known.ranges.remove(shard).unwrap_or_default())
+        Ok(known.ranges.remove(&shard).unwrap_or_default())
     }
 
     /// What the ledger of the table as it was loaded knows.
@@ -180,6 +182,9 @@ impl Lake {
         loop {
             // What somebody else may have changed is not judged by what is remembered.
             let remembered = recent.take().filter(|table| work.fits(table));
+            // Nor are snapshots expired by it: somebody may have named one of them.
+            let remembered =
+                remembered.filter(|table| !may_expire(table.metadata(), options.now_ms));
             let is_remembered = remembered.is_some();
             let table = match remembered {
                 Some(table) => table,

@@ -95,8 +95,8 @@ impl Lake {
     /// at together, whatever their partitions; only those with repeated rows are written again, by the table's
     /// current spec. Files that are replaced stay on the storage, since older snapshots use them.
     ///
-    /// Appends that others commit meanwhile do not matter; their rows are not looked at. When somebody replaces one of the files,
-    /// everything is done again.
+    /// Appends that others commit meanwhile do not matter; their rows are not looked at. When somebody takes one of the files that
+    /// were looked at out of the table, which may hold the rows that were to stay, everything is done again.
     ///
     /// # Errors
     ///
@@ -131,7 +131,10 @@ impl Lake {
                 .await?;
             report.n_files_written = written.len() as u64;
             let replaced = repeated.keys().map(|at| candidates[*at].clone());
-            let mut overwrite = Overwrite::new(self, options, replaced.collect(), written, sent);
+            let compared = candidates.iter().map(|file| file.location().to_owned());
+            let compared = compared.collect();
+            let mut overwrite =
+                Overwrite::new(self, options, replaced.collect(), compared, written, sent);
             let done = overwrite.commit(table, &mut backoff).await?;
             n_attempts += overwrite.n_attempts;
             report.n_attempts = n_attempts;
@@ -171,7 +174,20 @@ async fn candidates(table: &Table, options: &DedupeOptions) -> Result<Vec<Candid
     }
     // The same table gives the same answer, whatever the order of its manifests.
     candidates.sort_by(|a, b| a.location().cmp(b.location()));
-    Ok(candidates)
+    // Each entry of such a file would look like a repeat of the other, and both would go.
+    let twice = candidates
+        .windows(2)
+        .find(|pair| pair[0].location() == pair[1].location());
+    match twice {
+        None => Ok(candidates),
+        Some(pair) => Err(LakeError::UnsupportedTable {
+            table: table.name().clone(),
+            reason: format!(
+                "it lists the data file `{}` more than once; remove it from the table and add it once",
+                pair[0].location()
+            ),
+        }),
+    }
 }
 
 fn n_partitions(candidates: &[Candidate], files: impl Iterator<Item = usize>) -> u64 {

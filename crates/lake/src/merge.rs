@@ -49,10 +49,10 @@ pub(crate) async fn merge(
     storage: &dyn Storage,
     metadata: &TableMetadata,
     manifests: &[ManifestFile],
-) -> Result<Vec<Merged>, Cause> {
+) -> Vec<Merged> {
     let property = |key: &str| metadata.properties().get(key).map(String::as_str);
     if property("commit.manifest-merge.enabled") == Some("false") {
-        return Ok(Vec::new());
+        return Vec::new();
     }
     let min_count = property("commit.manifest.min-count-to-merge")
         .and_then(|count| count.parse().ok())
@@ -77,10 +77,11 @@ pub(crate) async fn merge(
     let mut merged = Vec::new();
     for ((spec_id, _), group) in groups {
         if group.len() >= min_count {
-            merged.push(merge_group(storage, metadata, spec_id, &group).await?);
+            // Manifests that cannot be merged, such as those of a spec over a column that is gone, stay as they are.
+            merged.extend(merge_group(storage, metadata, spec_id, &group).await.ok());
         }
     }
-    Ok(merged)
+    merged
 }
 
 async fn merge_group(

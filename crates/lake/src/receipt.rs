@@ -118,11 +118,11 @@ impl Receipt {
         }
     }
 
-    /// The range of records that it covers, when its source has such.
+    /// The range of records that it covers, when its source has such; its shard as [`shard_of_table`] names it.
     pub(crate) fn range(&self) -> Option<RecordRange> {
         match &self.source.records {
             SourceRecords::Range { shard, first, last } => Some(RecordRange {
-                shard: shard.clone(),
+                shard: shard_of_table(self.table_uuid, shard),
                 first: first.clone(),
                 last: last.clone(),
             }),
@@ -137,4 +137,10 @@ impl Receipt {
         let marks = self.marks.iter().map(|mark| (*mark, None));
         std::iter::once((self.token, self.range())).chain(marks)
     }
+}
+
+/// What a ledger calls a shard. A table that was made with the properties of another one begins with that one's ledger, and
+/// must not take the records in it for its own.
+pub(crate) fn shard_of_table(table_uuid: Uuid, shard: &str) -> String {
+    format!("{}/{shard}", table_uuid.simple())
 }

@@ -6,6 +6,8 @@ use crate::table::Table;
 
 /// A table that was loaded longer ago than this is loaded again, so that changes of its properties are noticed.
 const MAX_AGE_MS: i64 = 60_000;
+/// How many tables are remembered: the metadata of each may take some megabytes.
+const MAX_TABLES: usize = 16;
 
 /// Tables as our own commits left them, so that a process that commits alone need not ask before each commit.
 ///
@@ -53,6 +55,9 @@ impl RecentTables {
             is_alone,
             table,
         };
+        if tables.len() >= MAX_TABLES {
+            tables.clear(); // They are only remembered to save time.
+        }
         tables.insert(recent.table.name().clone(), recent);
     }
 

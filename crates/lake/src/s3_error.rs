@@ -151,6 +151,11 @@ impl S3Error {
         matches!(self.code.as_str(), "NoSuchKey" | "NotFound")
     }
 
+    /// The store itself says that there is no such object, not somebody on the way to it.
+    pub(crate) fn is_no_key(&self) -> bool {
+        self.code == "NoSuchKey"
+    }
+
     /// There is no such version of the object. Some stores say so of an id that they cannot have given.
     pub(crate) fn is_no_version(&self) -> bool {
         self.code == "NoSuchVersion"

@@ -61,7 +61,7 @@ impl S3Storage {
                 bytes: Bytes::new(),
                 modified_ms: None,
             }),
-            Err(error) if error.is_taken() || error.is_absent() || error.is_no_version() => {
+            Err(error) if error.is_taken() || error.is_no_key() || error.is_no_version() => {
                 Err(ObjectPartError::Superseded {
                     location: location.to_owned(),
                 })

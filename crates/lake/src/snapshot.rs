@@ -176,17 +176,13 @@ impl References {
     /// Those beyond the newest `history.max-snapshots`, older than `calve.min-snapshot-age-ms` (an hour), and not at the end of
     /// a branch or a tag; at most once a minute, or in that age if it is shorter: in the first commit of each.
     pub(crate) fn expired(&self, metadata: &TableMetadata, timestamp_ms: i64) -> Vec<i64> {
-        const MINUTE_MS: i64 = 60_000;
-        let min_age_ms: i64 = number(metadata, "calve.min-snapshot-age-ms")
-            .unwrap_or(DEFAULT_MIN_SNAPSHOT_AGE_MS)
-            .max(1);
-        let interval_ms = min_age_ms.min(MINUTE_MS);
         let Some(parent) = metadata.current_snapshot() else {
             return Vec::new();
         };
-        if parent.timestamp_ms().div_euclid(interval_ms) == timestamp_ms.div_euclid(interval_ms) {
+        if !may_expire(metadata, timestamp_ms) {
             return Vec::new();
         }
+        let min_age_ms = min_snapshot_age_ms(metadata);
         let max_snapshots = number(metadata, "history.max-snapshots")
             .unwrap_or(DEFAULT_MAX_SNAPSHOTS)
             .max(1);
@@ -205,6 +201,22 @@ impl References {
             .filter(|id| !kept.contains(id) && *id != parent.snapshot_id())
             .collect()
     }
+}
+
+/// Whether a commit made at `timestamp_ms` is the first of its minute, and so one that expires snapshots.
+pub(crate) fn may_expire(metadata: &TableMetadata, timestamp_ms: i64) -> bool {
+    const MINUTE_MS: i64 = 60_000;
+    let interval_ms = min_snapshot_age_ms(metadata).min(MINUTE_MS);
+    metadata.current_snapshot().is_some_and(|parent| {
+        parent.timestamp_ms().div_euclid(interval_ms) != timestamp_ms.div_euclid(interval_ms)
+    })
+}
+
+/// At least 1.
+fn min_snapshot_age_ms(metadata: &TableMetadata) -> i64 {
+    number(metadata, "calve.min-snapshot-age-ms")
+        .unwrap_or(DEFAULT_MIN_SNAPSHOT_AGE_MS)
+        .max(1)
 }
 
 /// The number that a property of the table holds.

@@ -339,9 +339,7 @@ impl<'a> Work<'a> {
         let (storage, metadata) = (table.storage().as_ref(), table.metadata());
         let manifests = current_manifests(storage, metadata).await?;
         if self.sent.is_empty() && self.merged.is_empty() {
-            self.merged = merge(storage, metadata, &manifests)
-                .await
-                .unwrap_or_default();
+            self.merged = merge(storage, metadata, &manifests).await;
         }
         Ok(self.merged.iter().fold(manifests, replaced))
     }

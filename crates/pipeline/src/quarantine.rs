@@ -251,9 +251,10 @@ pub(crate) fn path(
 ) -> String {
     let day = rfc3339(arrival_us);
     let day = day.get(..10).unwrap_or("0001-01-01");
-    let hash = Sha256::digest(object);
-    let hash = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]);
-    format!("{prefix}/{table}/{day}/{token}-{hash:08x}.ndjson.zst")
+    let mut hash = [0; 16];
+    hash.copy_from_slice(&Sha256::digest(object)[..16]);
+    let hash = u128::from_be_bytes(hash);
+    format!("{prefix}/{table}/{day}/{token}-{hash:032x}.ndjson.zst")
 }
 
 /// Reads a quarantine object back.

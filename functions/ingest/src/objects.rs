@@ -19,6 +19,22 @@ pub(crate) async fn land(
     let mut again = BTreeSet::new();
     let mut failure: Option<PipelineError> = None;
     let mut reports = Vec::with_capacity(objects.len());
+    // Messages first: an object may take all the time that is left.
+    if let Some(payload) = payload {
+        let records = payload.records.iter();
+        let ids: Vec<String> = records.map(|record| record.delivery_id.clone()).collect();
+        match context.pipeline.run(payload, invocation).await {
+            Ok(report) => {
+                tell(context, &report, request_id, invocation.now_us);
+                again.extend(report.retried().map(str::to_owned));
+            }
+            Err(error) => {
+                telemetry::log_failure(&error, request_id);
+                again.extend(ids);
+                failure.get_or_insert(error);
+            }
+        }
+    }
     for (number, object) in (0..).zip(&objects) {
         let own = Invocation {
             seed: invocation.seed.wrapping_add(number << 40),
@@ -32,21 +48,6 @@ pub(crate) async fn land(
             Err(error) => {
                 telemetry::log_failure(&error, request_id);
                 again.insert(object.delivery_id.clone());
-                failure.get_or_insert(error);
-            }
-        }
-    }
-    if let Some(payload) = payload {
-        let records = payload.records.iter();
-        let ids: Vec<String> = records.map(|record| record.delivery_id.clone()).collect();
-        match context.pipeline.run(payload, invocation).await {
-            Ok(report) => {
-                tell(context, &report, request_id, invocation.now_us);
-                again.extend(report.retried().map(str::to_owned));
-            }
-            Err(error) => {
-                telemetry::log_failure(&error, request_id);
-                again.extend(ids);
                 failure.get_or_insert(error);
             }
         }

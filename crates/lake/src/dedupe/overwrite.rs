@@ -30,6 +30,8 @@ pub(super) struct Overwrite<'a> {
     lake: &'a Lake,
     options: &'a DedupeOptions,
     replaced: Vec<Candidate>,
+    /// The locations of all files that were looked at: those that are replaced, and those whose rows stay instead.
+    compared: HashSet<String>,
     written: Vec<DataFile>,
     /// The manifests of what was written, which serve every attempt.
     added: Option<Vec<ManifestFile>>,
@@ -43,6 +45,7 @@ impl<'a> Overwrite<'a> {
         lake: &'a Lake,
         options: &'a DedupeOptions,
         replaced: Vec<Candidate>,
+        compared: HashSet<String>,
         written: Vec<DataFile>,
         sent: Vec<Sent>,
     ) -> Self {
@@ -51,6 +54,7 @@ impl<'a> Overwrite<'a> {
             lake,
             options,
             replaced,
+            compared,
             written,
             added: None,
             random: SplitMix(options.seed.wrapping_add(n_before)),
@@ -59,8 +63,8 @@ impl<'a> Overwrite<'a> {
         }
     }
 
-    /// Commits on the table as it was read, or as others have appended to it meanwhile. Nothing when a file that is to be
-    /// replaced is not there any more: then it all begins anew.
+    /// Commits on the table as it was read, or as others have appended to it meanwhile. Nothing when a file that was
+    /// looked at is not there any more: then it all begins anew.
     pub(super) async fn commit(
         &mut self,
         mut table: Table,
@@ -114,7 +118,7 @@ impl<'a> Overwrite<'a> {
     }
 
     fn all_there(&self, manifests: &[(ManifestFile, Manifest)]) -> bool {
-        let mut missing: HashSet<&str> = self.replaced.iter().map(Candidate::location).collect();
+        let mut missing: HashSet<&str> = self.compared.iter().map(String::as_str).collect();
         for (_, manifest) in manifests {
             for entry in live_entries(manifest) {
                 missing.remove(entry.file_path());

@@ -462,3 +462,29 @@ proptest! {
         })?;
     }
 }
+
+#[tokio::test]
+async fn a_file_that_is_listed_twice_is_named_and_stays() {
+    let table = Repeats::partitioned_by(&[]).await;
+    let receipt = table.receipt("a", &[(0, "s", 0, 1, "e0")]).await;
+    let again = Receipt {
+        token: lake::Token::new(receipt.table_uuid, "other", b"tool"),
+        ..receipt.clone()
+    };
+    for receipt in [receipt, again] {
+        let options = options(1);
+        let committed = table.lake.commit(&table.name, vec![receipt], &options);
+        committed.await.unwrap();
+    }
+    let before = table.files().await;
+    let options = DedupeOptions::new(RepeatKey::Source, NOW_MS, 7);
+    let error = table.lake.dedupe(&table.name, &options).await.unwrap_err();
+    let LakeError::UnsupportedTable { reason, .. } = error else {
+        panic!("{error}");
+    };
+    let [file] = before.iter().collect::<Vec<_>>()[..] else {
+        panic!("{before:?}");
+    };
+    assert!(reason.contains(file.as_str()), "{reason}");
+    assert_eq!(table.files().await, before);
+}

@@ -294,6 +294,34 @@ async fn commit_all(groups: Vec<(Vec<Range<u32>>, Vec<Fate>)>) -> (Vec<String>, 
     (warehouse.ids().await, taken)
 }
 
+#[tokio::test]
+async fn a_table_that_begins_with_the_ledger_of_another_one_takes_the_same_records() {
+    let warehouse = warehouse().await;
+    let receipt = delivered(&warehouse.lake, &warehouse, 0..6).await;
+    warehouse.commit(vec![receipt]).await;
+    let properties = warehouse.table().await.properties().clone();
+    assert!(properties.contains_key("calve.ledger"), "{properties:?}");
+
+    let mut definition: TableDefinition = definition(&["day(event_time)"]);
+    definition.columns.push(ColumnDefinition {
+        name: "_source_id".to_owned(),
+        doc: None,
+        data_type: DataType::Utf8,
+        required: false,
+    });
+    definition.properties = properties.into_iter().collect();
+    let (lake, name) = (&warehouse.lake, &warehouse.name);
+    lake.drop_table(name).await.unwrap();
+    lake.create_table(name, &definition).await.unwrap();
+
+    let receipt = delivered(lake, &warehouse, 0..6).await;
+    let report = warehouse.commit(vec![receipt]).await;
+    assert_eq!(outcomes(&report), [committed(&report)]);
+    assert_eq!(warehouse.ids().await.len(), rows_of(0..6).count());
+    let known = lake.committed_records(name, SHARD, NOW_MS).await.unwrap();
+    assert!(known.contains(&sequence(5)));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
     #[test]

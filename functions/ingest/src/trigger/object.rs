@@ -120,7 +120,8 @@ pub(super) fn told(
     }
     let notification: Notification<'_> = serde_json::from_str(body).ok()?;
     let records = notification.records.iter();
-    if !records.clone().all(|told| told.is_of_source(settings)) {
+    // S3 never sends an empty one: whatever else has such a list is an event.
+    if notification.records.is_empty() || !records.clone().all(|told| told.is_of_source(settings)) {
         return None;
     }
     let created = records.filter(|told| told.is_created());
