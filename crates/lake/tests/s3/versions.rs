@@ -73,9 +73,12 @@ async fn an_object_is_read_in_parts_only_while_it_is_the_same() {
         let request = client.delete_object().bucket(&bucket).key(KEY);
         request.send().await.unwrap();
         assert!(is_superseded().await, "{}", store.name);
-        let nowhere = format!("s3://no-{bucket}/{KEY}");
-        let error = storage.part(&nowhere, &version, 0, 10).await.unwrap_err();
-        assert!(matches!(error, ObjectPartError::Storage(_)), "{error:?}");
+        // SeaweedFS says of an object in a bucket that is not there what it says of an object that is not there.
+        if store.name != "SeaweedFS" {
+            let nowhere = format!("s3://no-{bucket}/{KEY}");
+            let error = storage.part(&nowhere, &version, 0, 10).await.unwrap_err();
+            assert!(matches!(error, ObjectPartError::Storage(_)), "{error:?}");
+        }
     }
 }
 
