@@ -4,8 +4,10 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use iceberg::spec::{Schema, TableMetadata, UnboundPartitionSpec};
 use iceberg::{TableRequirement, TableUpdate};
+use serde::Deserialize;
 
 use crate::access::StorageAccess;
 use crate::name::TableName;
@@ -26,13 +28,13 @@ pub trait Catalog: Send + Sync + Debug {
     /// [`CatalogError::AlreadyExists`] when there is one of that name.
     async fn create(&self, name: &TableName, table: NewTable) -> Result<TableState, CatalogError>;
 
-    /// Applies the updates if the requirements hold, all of them or none, and returns the table as it then is.
+    /// Applies the updates if the requirements hold, all of them or none, and tells what the table then is.
     async fn commit(
         &self,
         name: &TableName,
         requirements: Vec<TableRequirement>,
         updates: Vec<TableUpdate>,
-    ) -> Result<TableState, CommitError>;
+    ) -> Result<Committed, CommitError>;
 
     /// Returns the names of all tables, in order.
     async fn list(&self) -> Result<Vec<TableName>, CatalogError>;
@@ -49,8 +51,76 @@ pub struct TableState {
     pub metadata: Arc<TableMetadata>,
     /// The location of its `metadata.json`.
     pub metadata_location: String,
-    /// What the catalog gives out for its objects; nothing after a commit.
+    /// What the catalog gives out for its objects.
     pub access: StorageAccess,
+}
+
+/// A table as a commit left it, by what the catalog answered.
+///
+/// That may be megabytes of JSON, which most who commit need not know, so it is read when somebody asks.
+#[derive(Debug, Clone)]
+pub struct Committed {
+    metadata_location: String,
+    answer: Answer,
+}
+
+#[derive(Debug, Clone)]
+enum Answer {
+    Read(Arc<TableMetadata>),
+    /// An object whose `metadata` it is.
+    Json(Bytes),
+}
+
+impl Committed {
+    /// Returns the answer of a catalog that has the metadata at hand.
+    pub fn new(metadata_location: String, metadata: Arc<TableMetadata>) -> Self {
+        Self {
+            metadata_location,
+            answer: Answer::Read(metadata),
+        }
+    }
+
+    /// The answer of a catalog that sent the metadata in this JSON, of which no more was read than that it is JSON.
+    pub(crate) fn unread(metadata_location: String, json: Bytes) -> Self {
+        Self {
+            metadata_location,
+            answer: Answer::Json(json),
+        }
+    }
+
+    /// Where the table's `metadata.json` is.
+    pub fn metadata_location(&self) -> &str {
+        &self.metadata_location
+    }
+
+    /// The metadata, if it is at hand.
+    pub(crate) fn at_hand(&self) -> Option<&Arc<TableMetadata>> {
+        match &self.answer {
+            Answer::Read(metadata) => Some(metadata),
+            Answer::Json(_) => None,
+        }
+    }
+
+    /// Returns the table as it was then; what the catalog gives out for its objects is not among it.
+    ///
+    /// # Errors
+    ///
+    /// When what the catalog sent is not a table's metadata.
+    pub fn state(self) -> Result<TableState, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Answered {
+            metadata: TableMetadata,
+        }
+        let metadata = match self.answer {
+            Answer::Read(metadata) => metadata,
+            Answer::Json(json) => Arc::new(serde_json::from_slice::<Answered>(&json)?.metadata),
+        };
+        Ok(TableState {
+            metadata,
+            metadata_location: self.metadata_location,
+            access: StorageAccess::default(),
+        })
+    }
 }
 
 /// What [`Catalog::create`] makes. Field ids of the schema are 1 to n in column order; the catalog may assign others.

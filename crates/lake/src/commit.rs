@@ -86,10 +86,12 @@ pub struct CommitReport {
 }
 
 impl Lake {
-    /// Returns the snapshots that brought these batches, for those that the table's ledger knows. It looks at the table as
-    /// it is now, and back to `since_ms`, in milliseconds since 1970, and the clock skew that a commit allows for.
+    /// Returns the snapshots that brought these batches, for those that the table's ledger knows. It looks back to
+    /// `since_ms`, in milliseconds since 1970, and the clock skew that a commit allows for.
     ///
-    /// For saving work on a delivery that comes again; a commit looks by itself, and its answer counts.
+    /// It looks at the table as it is now; or, when it is told the time now, at the table as this process left it less
+    /// than a minute ago, if nobody else was seen to commit. That is for saving work on a delivery that comes again: a
+    /// commit looks by itself, and its answer counts.
     ///
     /// # Errors
     ///
@@ -99,12 +101,13 @@ impl Lake {
         name: &TableName,
         tokens: &HashSet<Token>,
         since_ms: i64,
+        now_ms: Option<i64>,
     ) -> Result<HashMap<Token, i64>, LakeError> {
         let wanted = Wanted {
             tokens: tokens.clone(),
             ..Wanted::default()
         };
-        let table = self.reload(name).await?;
+        let table = self.table_at(name, now_ms).await?;
         Ok(self.known(&table, &wanted, since_ms).await?.tokens)
     }
 
@@ -119,8 +122,9 @@ impl Lake {
         name: &TableName,
         shard: &str,
         since_ms: i64,
+        now_ms: Option<i64>,
     ) -> Result<RangeSet, LakeError> {
-        let table = self.reload(name).await?;
+        let table = self.table_at(name, now_ms).await?;
         let shard = shard_of_table(table.uuid(), shard);
         let wanted = Wanted {
             shards: HashSet::from([shard.clone()]),
@@ -128,6 +132,14 @@ impl Lake {
         };
         let mut known = self.known(&table, &wanted, since_ms).await?;
         Ok(known.ranges.remove(&shard).unwrap_or_default())
+    }
+
+    /// The table as it is remembered at this time, or else as it is now.
+    async fn table_at(&self, name: &TableName, now_ms: Option<i64>) -> Result<Table, LakeError> {
+        match now_ms.and_then(|now_ms| self.recent.get(name, now_ms)) {
+            Some(table) => Ok(table),
+            None => self.reload(name).await,
+        }
     }
 
     /// What the ledger of the table as it was loaded knows.

@@ -90,6 +90,11 @@ impl Lake {
         }
     }
 
+    /// Who knows the tables.
+    pub fn catalog(&self) -> &Arc<dyn Catalog> {
+        &self.catalog
+    }
+
     /// Where objects are kept.
     pub fn storage(&self) -> &Arc<dyn Storage> {
         &self.storage
@@ -263,12 +268,15 @@ impl Lake {
                 .commit(name, requirements.clone(), updates.clone())
                 .await;
             let error = match sent {
-                Ok(mut state) => {
-                    if state.access.is_empty() {
+                Ok(committed) => match committed.state() {
+                    Ok(mut state) => {
                         state.access = table.access().clone(); // Which answers to commits do not repeat.
+                        return Ok(SchemaChange::Added(self.table(name, state)?));
                     }
-                    return Ok(SchemaChange::Added(self.table(name, state)?));
-                }
+                    Err(source) => CommitError::Unknown {
+                        source: source.into(),
+                    },
+                },
                 Err(error) => error,
             };
             // Whatever the answer was, the table knows better. If the change landed and only its answer was lost, the

@@ -60,7 +60,7 @@ mod write;
 
 pub use access::StorageAccess;
 pub use backoff::Backoff;
-pub use catalog::{Catalog, CatalogError, CommitError, NewTable, TableState};
+pub use catalog::{Catalog, CatalogError, CommitError, Committed, NewTable, TableState};
 pub use commit::{CommitOptions, CommitReport, ReceiptOutcome};
 pub use data_file::{ColumnFacts, DataFile};
 pub use dedupe::{DedupeOptions, DedupeReport, RepeatKey};

@@ -89,6 +89,14 @@ pub(crate) enum UpdateError {
     Update(iceberg::Error),
 }
 
+impl UpdateError {
+    pub(crate) fn into_cause(self) -> Cause {
+        match self {
+            Self::Requirement(error) | Self::Update(error) => error.into(),
+        }
+    }
+}
+
 /// An output file in memory, for writers that insist on one; [`MemoryFile::bytes`] gives what was written.
 ///
 /// It keeps the location it was made with, since manifests write down where they are.

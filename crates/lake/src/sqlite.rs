@@ -16,7 +16,7 @@ pub(crate) use self::failure::retryable;
 use self::failure::sqlite_code;
 use self::statements::{ADD_NAMESPACE, FROM_TABLE, MOVE_POINTER, SCHEMA};
 use crate::access::StorageAccess;
-use crate::catalog::{Catalog, CatalogError, CommitError, NewTable, TableState};
+use crate::catalog::{Catalog, CatalogError, CommitError, Committed, NewTable, TableState};
 use crate::metadata::{UpdateError, read_metadata, updated, write_metadata};
 use crate::name::TableName;
 use crate::storage::Storage;
@@ -302,7 +302,7 @@ impl Catalog for SqliteCatalog {
         name: &TableName,
         requirements: Vec<TableRequirement>,
         updates: Vec<TableUpdate>,
-    ) -> Result<TableState, CommitError> {
+    ) -> Result<Committed, CommitError> {
         let mut n_rebases = 0;
         loop {
             // Until the pointer is moved nothing has happened, whatever goes wrong.
@@ -392,17 +392,13 @@ impl SqliteCatalog {
         name: &TableName,
         location: String,
         metadata: TableMetadata,
-    ) -> Result<TableState, CommitError> {
+    ) -> Result<Committed, CommitError> {
         let unknown = |source| CommitError::Unknown { source };
         let pointer = self.pointer(name).await.map_err(unknown)?;
         let metadata = Arc::new(metadata);
         if pointer.as_deref() == Some(&location) {
             self.keep(&location, metadata.clone());
-            return Ok(TableState {
-                metadata,
-                metadata_location: location,
-                access: StorageAccess::default(),
-            });
+            return Ok(Committed::new(location, metadata));
         }
         // Either another commit followed at once, or ours is gone: the log of the newest metadata knows.
         let newest = self.try_load(name).await.map_err(unknown)?;
@@ -414,11 +410,7 @@ impl SqliteCatalog {
                 .any(|entry| entry.metadata_file == location)
         });
         if followed {
-            Ok(TableState {
-                metadata,
-                metadata_location: location,
-                access: StorageAccess::default(),
-            })
+            Ok(Committed::new(location, metadata))
         } else {
             Err(unknown("the pointer is not where it was moved to".into()))
         }

@@ -1,15 +1,20 @@
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use iceberg::TableUpdate;
 use iceberg::spec::{FormatVersion, PartitionSpec, Schema, TableMetadata, Transform};
 use uuid::Uuid;
 
 use crate::access::StorageAccess;
-use crate::catalog::TableState;
+use crate::catalog::{Committed, TableState};
 use crate::error::LakeError;
+use crate::metadata::{UpdateError, updated};
 use crate::name::TableName;
 use crate::schema::{ColumnDefinition, column_of};
+use crate::snapshot::References;
 use crate::storage::Storage;
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// A table as it was when it was loaded. It does not change; load again to see what others did.
 #[derive(Debug, Clone)]
@@ -20,6 +25,8 @@ pub struct Table {
     columns: Arc<Vec<ColumnDefinition>>,
     access: StorageAccess,
     storage: Arc<dyn Storage>,
+    /// Found out when somebody asks.
+    references: Arc<OnceLock<Arc<References>>>,
 }
 
 impl Table {
@@ -45,7 +52,44 @@ impl Table {
             columns: Arc::new(columns),
             access: state.access,
             storage,
+            references: Arc::default(),
         })
+    }
+
+    /// Returns the table as a commit of these updates left it: what the catalog answered, if that is at hand, and
+    /// otherwise this table with the updates applied. What others changed and the commit did not assert is not seen then:
+    /// properties, other branches and tags.
+    pub(crate) fn after(
+        &self,
+        committed: &Committed,
+        updates: Vec<TableUpdate>,
+    ) -> Result<Self, Cause> {
+        let metadata = match committed.at_hand() {
+            Some(metadata) => metadata.clone(),
+            None => {
+                let metadata = updated(&self.metadata, &self.metadata_location, &[], updates);
+                Arc::new(metadata.map_err(UpdateError::into_cause)?)
+            }
+        };
+        let state = TableState {
+            metadata,
+            metadata_location: committed.metadata_location().to_owned(),
+            access: self.access.clone(), // Which answers to commits do not repeat.
+        };
+        Ok(Self {
+            references: self.references.clone(),
+            ..Self::new(self.name.clone(), state, self.storage.clone())?
+        })
+    }
+
+    /// Its branches and tags, which takes a walk through all of the metadata. Of a table that is [`Table::after`] a commit
+    /// those of the table before: good for the retention of the main branch, not for what expires.
+    pub(crate) fn references(&self) -> serde_json::Result<Arc<References>> {
+        if let Some(known) = self.references.get() {
+            return Ok(known.clone());
+        }
+        let found = Arc::new(References::of(&self.metadata)?);
+        Ok(self.references.get_or_init(|| found).clone())
     }
 
     /// Its name.

@@ -5,7 +5,7 @@ use iceberg::{TableRequirement, TableUpdate};
 use tokio::time::Instant;
 
 use crate::backoff::SplitMix;
-use crate::catalog::{CommitError, TableState, retryable};
+use crate::catalog::{CommitError, Committed, retryable};
 use crate::commit::{CommitOptions, CommitReport, ReceiptOutcome};
 use crate::compatible;
 use crate::data_file::DataFile;
@@ -19,7 +19,7 @@ use crate::name::TableName;
 use crate::overlap::Remainder;
 use crate::range::RangeSet;
 use crate::receipt::Receipt;
-use crate::snapshot::{Added, References, append, timestamp_ms};
+use crate::snapshot::{Added, append, timestamp_ms};
 use crate::table::Table;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -221,8 +221,12 @@ impl<'a> Work<'a> {
             )
             .await
             .map_err(not_sent)?;
-        let references = References::of(metadata).map_err(|error| not_sent(error.into()))?;
-        let expired = references.expired(metadata, now_ms);
+        let references = table.references().map_err(|error| not_sent(error.into()))?;
+        // Somebody may have named a snapshot since the table was loaded.
+        let expired = match is_remembered {
+            true => Vec::new(),
+            false => references.expired(metadata, now_ms),
+        };
         let mut updates = vec![
             TableUpdate::AddSnapshot {
                 snapshot: append(metadata, snapshot_id, now_ms, &manifest_list, &added),
@@ -265,16 +269,13 @@ impl<'a> Work<'a> {
             });
         }
         self.sent.push(sent);
-        let mut state = self.send(requirements, updates).await?;
+        let committed = self.send(requirements, updates.clone()).await?;
         if let Some(sent) = self.sent.last() {
             settle(&mut self.outcomes, sent);
         }
-        if state.access.is_empty() {
-            state.access = table.access().clone(); // Which answers to commits do not repeat.
-        }
-        let committed = self.lake.table(self.name, state);
-        // It happened: what cannot be read of the answer is loaded when it is needed.
-        Ok(committed.unwrap_or_else(|_| table.clone()))
+        // It happened. A table that cannot be told from that is loaded when it is needed.
+        let after = table.after(&committed, updates);
+        Ok(after.unwrap_or_else(|_| table.clone()))
     }
 
     /// Sends the commit; no answer before the deadline is an unknown outcome.
@@ -282,7 +283,7 @@ impl<'a> Work<'a> {
         &self,
         requirements: Vec<TableRequirement>,
         updates: Vec<TableUpdate>,
-    ) -> Result<TableState, CommitError> {
+    ) -> Result<Committed, CommitError> {
         let commit = self.lake.catalog.commit(self.name, requirements, updates);
         match self.options.deadline {
             None => commit.await,

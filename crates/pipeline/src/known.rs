@@ -36,16 +36,22 @@ impl Pipeline {
             return Ok(Known::Nothing); // Only the committer asks the catalog; it looks, too.
         }
         let since_ms = self.dated_ms(payload, invocation);
+        let now_ms = Some(invocation.now_us.div_euclid(1_000));
         let failed = |source| self.failed("look into the ledger of", source);
         if let Identity::Range { shard } = &payload.source.identity {
-            let records = self.lake.committed_records(&self.name, shard, since_ms);
+            let records = self
+                .lake
+                .committed_records(&self.name, shard, since_ms, now_ms);
             let records = records.await.map_err(failed)?;
             return Ok(known_of(payload, contents, |record| {
                 records.contains(record)
             }));
         }
         let tokens = HashSet::from([batch.token]);
-        let known = self.lake.committed(&self.name, &tokens, since_ms).await;
+        let known = self
+            .lake
+            .committed(&self.name, &tokens, since_ms, now_ms)
+            .await;
         let is_known = known.map_err(failed)?.contains_key(&batch.token);
         Ok(if is_known { Known::All } else { Known::Nothing })
     }

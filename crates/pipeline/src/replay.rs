@@ -198,7 +198,10 @@ impl Pipeline {
     /// Whether the token is anywhere in the ledger, however old: a replay may be resumed at any time.
     async fn is_in_ledger(&self, token: Token) -> Result<bool, PipelineError> {
         let tokens = std::collections::HashSet::from([token]);
-        let known = self.lake.committed(&self.name, &tokens, i64::MIN).await;
+        let known = self
+            .lake
+            .committed(&self.name, &tokens, i64::MIN, None)
+            .await;
         let known = known.map_err(|source| self.failed("look into the ledger of", source))?;
         Ok(known.contains_key(&token))
     }

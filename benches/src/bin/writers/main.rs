@@ -12,11 +12,12 @@ mod growth;
 mod peer;
 mod servers;
 mod staged;
+mod timed;
 
 use std::{io::Write as _, path::PathBuf};
 
 use benches::Result;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 use self::{
     arm::{Arm, Load},
@@ -26,7 +27,7 @@ use self::{
 /// Measures many writers of one table, and many commits of one writer.
 #[derive(Debug, Parser)]
 struct Args {
-    /// How many writers, one measurement after the other.
+    /// How many writers, one measurement after the other; 0 leaves that out.
     #[arg(long, value_delimiter = ',', default_value = "1,4,16,64")]
     writers: Vec<usize>,
     /// How many batches each of them lands.
@@ -44,21 +45,48 @@ struct Args {
     /// When PyIceberg is stopped, in seconds.
     #[arg(long, default_value_t = 90)]
     peer_seconds: u64,
-    /// How many commits one writer makes in a row; 0 leaves that out.
+    /// How many commits one writer makes in a row, at least 100; 0 leaves that out.
     #[arg(long, default_value_t = 10_000)]
     commits: usize,
+    /// The catalogs to which it makes them.
+    #[arg(long, value_delimiter = ',', default_value = "embedded,rest")]
+    catalogs: Vec<CatalogKind>,
+    /// Ways of writing to measure; `pyiceberg` wants the rows that `direct` wrote.
+    #[arg(long, value_delimiter = ',', default_value = "direct,staged,pyiceberg")]
+    ways: Vec<Way>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum CatalogKind {
+    Embedded,
+    Rest,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Way {
+    Direct,
+    Staged,
+    Pyiceberg,
 }
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<()> {
     let args = Args::parse();
+    if (1..100).contains(&args.commits) {
+        return Err(
+            "`--commits` is 0, or 100 and more: a hundred are compared with a hundred".into(),
+        );
+    }
     let servers = Servers::of_environment(&args.python)?;
     let mut is_sound = true;
-    if !args.writers.is_empty() {
+    if args.writers.iter().any(|n_writers| *n_writers > 0) {
         is_sound &= measure_writers(&args, &servers).await?;
     }
-    if args.commits > 0 {
-        is_sound &= growth::measure(&servers, args.commits).await?;
+    for catalog in args.catalogs.iter().filter(|_| args.commits > 0) {
+        is_sound &= match catalog {
+            CatalogKind::Embedded => growth::measure_embedded(&servers, args.commits).await?,
+            CatalogKind::Rest => growth::measure_rest(&servers, args.commits).await?,
+        };
     }
     if is_sound {
         Ok(())
@@ -77,19 +105,29 @@ async fn measure_writers(args: &Args, servers: &Servers) -> Result<bool> {
         Arm::heading()
     ))?;
     let mut arms = Vec::new();
-    for &n_writers in &args.writers {
+    for &n_writers in args.writers.iter().filter(|n_writers| **n_writers > 0) {
         let load = Load {
             n_writers,
             n_batches: args.batches,
             batch_rows: args.events,
         };
-        let direct = direct::measure(servers, load).await?;
-        print(&direct.line())?;
-        let staged = staged::measure(servers, load, args.window_ms).await?;
-        print(&staged.line())?;
-        let peer = peer::measure(servers, load, &direct.table, args.peer_seconds)?;
-        print(&peer.line())?;
-        arms.extend([direct, staged]);
+        let mut direct_table = None;
+        if args.ways.contains(&Way::Direct) {
+            let direct = direct::measure(servers, load).await?;
+            print(&direct.line())?;
+            direct_table = Some(direct.table.clone());
+            arms.push(direct);
+        }
+        if args.ways.contains(&Way::Staged) {
+            let staged = staged::measure(servers, load, args.window_ms).await?;
+            print(&staged.line())?;
+            arms.push(staged);
+        }
+        if args.ways.contains(&Way::Pyiceberg) {
+            let table = direct_table.ok_or("`--ways pyiceberg` needs `direct` beside it")?;
+            let peer = peer::measure(servers, load, &table, args.peer_seconds)?;
+            print(&peer.line())?;
+        }
     }
     print("")?;
     let is_whole = arms.iter().all(Arm::is_whole);

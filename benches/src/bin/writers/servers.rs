@@ -75,8 +75,13 @@ impl Servers {
 
     /// How many rows DuckDB reads from the table, and how many distinct events.
     pub(crate) fn read_back(&self, table: &str) -> Result<(u64, u64)> {
+        self.read_back_from(self.get("CATALOG_URI"), table)
+    }
+
+    /// The same from a warehouse: the URL of a REST catalog, or the directory of an embedded one.
+    pub(crate) fn read_back_from(&self, warehouse: &str, table: &str) -> Result<(u64, u64)> {
         let script = format!("{SCRIPTS}/tests/readers/readers.py");
-        let seen = self.python(&[&script, "duckdb", self.get("CATALOG_URI"), table])?;
+        let seen = self.python(&[&script, "duckdb", warehouse, table])?;
         let count = |name: &str| seen[name].as_u64();
         let counts = count("n_rows").zip(count("n_distinct"));
         counts.ok_or_else(|| format!("DuckDB's answer is {seen}").into())

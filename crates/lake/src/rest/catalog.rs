@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use iceberg::{TableRequirement, TableUpdate};
 
 use crate::access::StorageAccess;
-use crate::catalog::{Catalog, CatalogError, CommitError, NewTable, TableState};
+use crate::catalog::{Catalog, CatalogError, CommitError, Committed, NewTable, TableState};
 use crate::name::TableName;
 use crate::rest::call::Call;
 use crate::rest::client::{RestClient, parsed};
@@ -86,7 +86,7 @@ impl RestCatalog {
         name: &TableName,
         requirements: &[TableRequirement],
         updates: &[TableUpdate],
-    ) -> Result<TableState, RestError> {
+    ) -> Result<Committed, RestError> {
         let server = self.client.server().await?;
         let body = CommitTable {
             identifier: Identifier {
@@ -99,11 +99,11 @@ impl RestCatalog {
         let call = Call::post(server.table(name.namespace(), name.name()), &body)?;
         let answer = self.client.change(call.clone()).await?;
         let committed: CommittedTable = parsed(&call, &answer)?;
-        Ok(TableState {
-            metadata: Arc::new(committed.metadata),
-            metadata_location: committed.metadata_location,
-            access: StorageAccess::default(),
-        })
+        check_uuid(&committed, requirements).map_err(|source| RestError::Unreadable {
+            request: call.name(),
+            source,
+        })?;
+        Ok(Committed::unread(committed.metadata_location, answer))
     }
 
     async fn try_drop(&self, name: &TableName) -> Result<bool, RestError> {
@@ -166,7 +166,7 @@ impl Catalog for RestCatalog {
         name: &TableName,
         requirements: Vec<TableRequirement>,
         updates: Vec<TableUpdate>,
-    ) -> Result<TableState, CommitError> {
+    ) -> Result<Committed, CommitError> {
         let committed = self.try_commit(name, &requirements, &updates).await;
         committed.map_err(RestError::of_commit)
     }
@@ -181,6 +181,22 @@ impl Catalog for RestCatalog {
         let dropped = self.try_drop(name).await;
         dropped.map_err(self.unavailable("drop the table"))
     }
+}
+
+/// Says whether the answer is about the table that the commit asserted.
+fn check_uuid(
+    committed: &CommittedTable,
+    requirements: &[TableRequirement],
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let found = committed.metadata.table_uuid;
+    for requirement in requirements {
+        if let TableRequirement::UuidMatch { uuid } = requirement
+            && *uuid != found
+        {
+            return Err(format!("it is about the table {found}, not {uuid}").into());
+        }
+    }
+    Ok(())
 }
 
 /// What the catalog gives out for the table's objects: of its credentials those for the longest part of their locations.

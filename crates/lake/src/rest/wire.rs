@@ -3,6 +3,7 @@ use std::collections::HashMap;
 use iceberg::spec::{Schema, TableMetadata, UnboundPartitionSpec};
 use iceberg::{TableRequirement, TableUpdate};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// What `GET /v1/config` answers.
 #[derive(Debug, Default, Deserialize)]
@@ -33,12 +34,19 @@ pub(crate) struct StorageCredential {
     pub(crate) config: HashMap<String, String>,
 }
 
-/// What a commit answers.
+/// What a commit answers, as much as has to be known at once.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct CommittedTable {
     pub(crate) metadata_location: String,
-    pub(crate) metadata: TableMetadata,
+    pub(crate) metadata: CommittedMetadata,
+}
+
+/// Tells a table's metadata from anything else.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct CommittedMetadata {
+    pub(crate) table_uuid: Uuid,
 }
 
 #[derive(Debug, Serialize)]

@@ -156,7 +156,9 @@ async fn what_is_committed_is_known_at_once_to_every_process_and_nothing_else_is
     );
     let tokens = HashSet::from([first.token, second.token]);
     let known = async |lake: &Lake, since_ms| {
-        let known = lake.committed(&warehouse.name, &tokens, since_ms).await;
+        let known = lake
+            .committed(&warehouse.name, &tokens, since_ms, None)
+            .await;
         known.unwrap()
     };
     assert_eq!(known(&warehouse.lake, NOW_MS).await, HashMap::new());

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use iceberg::{TableRequirement, TableUpdate};
 use lake::{
-    Catalog, CatalogError, CommitError, Lake, Listed, NewTable, Put, Receipt, Storage,
+    Catalog, CatalogError, CommitError, Committed, Lake, Listed, NewTable, Put, Receipt, Storage,
     StorageError, TableName, TableState,
 };
 
@@ -77,7 +77,7 @@ impl Catalog for UnluckyCatalog {
         name: &TableName,
         requirements: Vec<TableRequirement>,
         updates: Vec<TableUpdate>,
-    ) -> Result<TableState, CommitError> {
+    ) -> Result<Committed, CommitError> {
         let luck = self.luck.lock().unwrap().pop_front().unwrap_or(Luck::Pass);
         match luck {
             Luck::Pass => self.inner.commit(name, requirements, updates).await,

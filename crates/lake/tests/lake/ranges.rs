@@ -162,7 +162,10 @@ async fn another_shard_and_another_table_know_nothing_of_a_range() {
     assert_eq!(outcomes(&report), [committed(&report), committed(&report)]);
     let look = async |shard: &str| {
         let (lake, name) = (&warehouse.lake, &warehouse.name);
-        let known = lake.committed_records(name, shard, NOW_MS).await.unwrap();
+        let known = lake
+            .committed_records(name, shard, NOW_MS, None)
+            .await
+            .unwrap();
         (0..30)
             .filter(|record| known.contains(&sequence(*record)))
             .collect::<Vec<u32>>()
@@ -287,7 +290,7 @@ async fn commit_all(groups: Vec<(Vec<Range<u32>>, Vec<Fate>)>) -> (Vec<String>, 
             );
         }
         // Who overtakes is met only while commits fail: which records it brought is asked of the ledger.
-        let known = lake.committed_records(&warehouse.name, SHARD, NOW_MS);
+        let known = lake.committed_records(&warehouse.name, SHARD, NOW_MS, None);
         let known = known.await.unwrap();
         taken.extend((0..40).filter(|record| known.contains(&sequence(*record))));
     }
@@ -318,7 +321,10 @@ async fn a_table_that_begins_with_the_ledger_of_another_one_takes_the_same_recor
     let report = warehouse.commit(vec![receipt]).await;
     assert_eq!(outcomes(&report), [committed(&report)]);
     assert_eq!(warehouse.ids().await.len(), rows_of(0..6).count());
-    let known = lake.committed_records(name, SHARD, NOW_MS).await.unwrap();
+    let known = lake
+        .committed_records(name, SHARD, NOW_MS, None)
+        .await
+        .unwrap();
     assert!(known.contains(&sequence(5)));
 }
 

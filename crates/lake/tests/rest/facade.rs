@@ -147,7 +147,7 @@ async fn done(catalog: &SqliteCatalog, request: &Request) -> Reply {
             let updates: Vec<TableUpdate> = part(&json, "updates");
             let name = name(namespace, table);
             match catalog.commit(&name, requirements, updates).await {
-                Ok(state) => ok(&body(&state)),
+                Ok(committed) => ok(&body(&committed.state().unwrap())),
                 Err(CommitError::Conflict { source }) => {
                     no(409, "CommitFailedException", &source.to_string())
                 }

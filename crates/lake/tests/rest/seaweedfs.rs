@@ -185,7 +185,8 @@ async fn what_rests_on_an_older_table_is_a_conflict() {
         "{another:?}"
     );
     let current = warehouse.table().await.metadata().current_snapshot_id();
-    let state = commit(vec![requirement(current)]).await.unwrap();
+    let committed = commit(vec![requirement(current)]).await.unwrap();
+    let state = committed.state().unwrap();
     assert_eq!(state.metadata.properties()["x"], "y");
 }
 

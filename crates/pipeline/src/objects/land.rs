@@ -137,7 +137,10 @@ impl Pipeline {
         }
         let since_ms = self.object_dated_ms(object, invocation);
         let tokens = HashSet::from([batch.token]);
-        let known = self.lake.committed(&self.name, &tokens, since_ms).await;
+        let known = self
+            .lake
+            .committed(&self.name, &tokens, since_ms, None)
+            .await;
         let known = known.map_err(|source| self.failed("look into the ledger of", source))?;
         Ok(known.contains_key(&batch.token))
     }

@@ -98,7 +98,10 @@ impl Pipeline {
         let marks: HashSet<Token> = marks
             .chain([no_rest, replayed_mark(open, stored)])
             .collect();
-        let known = self.lake.committed(&self.name, &marks, i64::MIN).await;
+        let known = self
+            .lake
+            .committed(&self.name, &marks, i64::MIN, None)
+            .await;
         let known = known.map_err(|source| self.failed("look into the ledger of", source))?;
         let is_rest = |path: &&str| known.contains_key(&mark_of(open, stored, Some(path)));
         let rest = paths.iter().copied().find(is_rest);
