@@ -11,6 +11,8 @@ usage: scripts/bench.sh [FILTER] [--quick] criterion: flattening, Parquet, and b
        scripts/bench.sh --writers [OPTIONS]
                                           1 to 64 writers of one table on local servers, against PyIceberg, and 10,000 commits in
                                           a row: about half an hour; OPTIONS like --writers 1,4 --commits 0
+       scripts/bench.sh --functions [--starts N]
+                                          both functions as they are deployed: size, start to first poll, peak memory of 6 MiB
 USAGE
 }
 
@@ -31,6 +33,13 @@ main() {
       ./scripts/local_aws.sh
       build quick
       .venv/bin/python scripts/servers.py run -- ./scripts/bench.sh --with-servers "${@:2}"
+      ;;
+    "--functions "*)
+      ./scripts/venv.sh
+      ./scripts/local_aws.sh
+      cargo build --locked --quiet --profile release -p ingest -p commit -p generator
+      .venv/bin/python scripts/servers.py run -- \
+        .venv/bin/python scripts/bench_functions.py "${CARGO_TARGET_DIR:-target}/release" "${@:2}"
       ;;
     "--with-servers "*)
       # What `--writers` starts once there are servers.

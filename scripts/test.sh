@@ -24,7 +24,9 @@ main() {
   step "lints" cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
   step "build" cargo build --profile quick --workspace --locked --quiet
   step "tests" cargo test --profile quick --workspace --locked --quiet
+  step "main job, short" main_job
   step "servers that play AWS" ./scripts/local_aws.sh
+  step "main job with AWS, short" ./scripts/run.sh --with aws --seconds 2 --rate 2000
   step "tests with servers" .venv/bin/python scripts/servers.py run -- \
     cargo test --profile quick --workspace --locked --quiet --tests -- --ignored
   step "faults, one run of each" .venv/bin/python scripts/servers.py run -- ./scripts/faults.sh --with-servers
@@ -36,6 +38,7 @@ main() {
     step "faults, $long_fault_runs runs of each" .venv/bin/python scripts/servers.py run -- \
       ./scripts/faults.sh --with-servers --runs $long_fault_runs --seed 1
     [ ! -x scripts/bench.sh ] || step "gate" ./scripts/bench.sh --gate
+    [ ! -x scripts/bench.sh ] || step "functions as they are deployed" ./scripts/bench.sh --functions
   fi
   printf 'all steps passed in %s s\n' "$SECONDS"
 }
@@ -53,6 +56,15 @@ require_tools() {
 missing() {
   printf 'error: %s is not installed\n\nhint: %s\n' "$1" "$2" >&2
   exit 1
+}
+
+# What the README's first command does, for a moment, into a warehouse of its own.
+main_job() {
+  local warehouse status=0
+  warehouse=$(mktemp -d)
+  ./scripts/run.sh --seconds 2 --rate 5000 --warehouse "$warehouse" || status=$?
+  rm -rf "$warehouse"
+  return $status
 }
 
 # Runs one step and says how long it took, or that it failed.

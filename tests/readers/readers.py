@@ -3,7 +3,9 @@
   readers.py duckdb    WAREHOUSE NAMESPACE.TABLE [--day 2026-01-31]... [--lines]
   readers.py pyiceberg WAREHOUSE NAMESPACE.TABLE [--day 2026-01-31]... [--lines]
   readers.py create    WAREHOUSE NAMESPACE.TABLE
+  readers.py overwrite WAREHOUSE NAMESPACE.TABLE
 
+`overwrite` writes all rows anew, so that none of the files that held them is part of the table any more.
 `create` makes the table of another tool: columns without pointers, partitioned in other ways than ours.
 
 WAREHOUSE is the directory of `catalog.db`, or the URL of a REST catalog, which is asked for the warehouse
@@ -29,14 +31,14 @@ S3_ACCESS = ["endpoint", "access-key-id", "secret-access-key"]
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("action", choices=["duckdb", "pyiceberg", "create"])
+    parser.add_argument("action", choices=["duckdb", "pyiceberg", "create", "overwrite"])
     parser.add_argument("warehouse")
     parser.add_argument("table")
     parser.add_argument("--day", action="append", default=[], help="also count the rows of this UTC day")
     parser.add_argument("--time", default="event_time", help="the column that days are taken from")
     parser.add_argument("--lines", action="store_true", help="every row too, as canonical JSON")
     options = parser.parse_args()
-    action = {"duckdb": read_with_duckdb, "pyiceberg": read_with_pyiceberg, "create": create}
+    action = {"duckdb": read_with_duckdb, "pyiceberg": read_with_pyiceberg, "create": create, "overwrite": overwrite}
     print(json.dumps(action[options.action](options), ensure_ascii=False))
 
 
@@ -157,6 +159,14 @@ def create(options):
     tables.create_namespace_if_not_exists(options.table.rsplit(".", 1)[0])
     table = tables.create_table(options.table, schema, partition_spec=spec, properties={"format-version": "2"})
     return {"metadata_location": table.metadata_location}
+
+
+def overwrite(options):
+    table = catalog(options).load_table(options.table)
+    before = {file.file.file_path for file in table.scan().plan_files()}
+    table.overwrite(table.scan().to_arrow())
+    after = {file.file.file_path for file in table.refresh().scan().plan_files()}
+    return {"n_before": len(before), "n_after": len(after), "n_kept": len(before & after)}
 
 
 def catalog(options):

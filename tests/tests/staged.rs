@@ -7,9 +7,10 @@
 #[expect(dead_code, reason = "other tests look at warehouses in directories")]
 mod support;
 
-use std::collections::BTreeMap;
+#[path = "support/cloud.rs"]
+mod cloud;
+
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -22,9 +23,10 @@ use aws_sdk_sqs::types::QueueAttributeName::{
     VisibilityTimeout,
 };
 use aws_smithy_http_client::Builder;
+use cloud::{Cloud, program_path, variable};
 use generator::Corpus;
 use serde_json::Value;
-use support::{Read, canonical, rebuild};
+use support::{canonical, rebuild};
 
 /// How long anything may take; only a failure takes so long.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -78,8 +80,8 @@ async fn check(desk: &Desk, local: Local, receipts: &str, n_records: usize) {
     assert_eq!(ingest["n_done"], n_records, "{report}");
     assert_eq!(commit["n_records"], commit["n_done"], "{report}");
 
-    let columns = columns(&desk.facts());
-    let read: Read = serde_json::from_str(&desk.read()).unwrap();
+    let columns = desk.cloud.columns();
+    let read = desk.cloud.read();
     assert_eq!(
         (read.n_rows, read.n_distinct),
         (N_EVENTS, Some(N_EVENTS)),
@@ -101,46 +103,15 @@ async fn check(desk: &Desk, local: Local, receipts: &str, n_records: usize) {
     assert!(rebuilt == expected, "the rows are not the events");
 }
 
-/// Programs, settings and queues of one test.
+/// The queues and streams of one test.
 struct Desk {
     client: Client,
     kinesis: aws_sdk_kinesis::Client,
-    name: String,
-    variables: BTreeMap<&'static str, String>,
-    directory: tempfile::TempDir,
+    cloud: Cloud,
 }
 
 impl Desk {
     fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let unique = directory.path().file_name().unwrap().to_string_lossy();
-        let unique: String = unique.chars().filter(char::is_ascii_alphanumeric).collect();
-        let name = format!("staged_{}{}", unique.to_lowercase(), std::process::id());
-        let credential = ["CLIENT_ID", "CLIENT_SECRET"]
-            .map(|part| variable(&format!("CALVE_TEST_CATALOG_{part}")));
-        let variables = BTreeMap::from([
-            ("AWS_ACCESS_KEY_ID", variable("CALVE_TEST_S3_ACCESS_KEY_ID")),
-            (
-                "AWS_SECRET_ACCESS_KEY",
-                variable("CALVE_TEST_S3_SECRET_ACCESS_KEY"),
-            ),
-            ("AWS_REGION", variable("CALVE_TEST_S3_REGION")),
-            (
-                "CALVE_WAREHOUSE",
-                format!("s3://{}/{name}", variable("CALVE_TEST_S3_BUCKET")),
-            ),
-            ("CALVE_TABLE_NAME", format!("{name}.events")),
-            ("CALVE_CATALOG_URI", variable("CALVE_TEST_CATALOG_URI")),
-            (
-                "CALVE_CATALOG_WAREHOUSE",
-                variable("CALVE_TEST_CATALOG_WAREHOUSE"),
-            ),
-            ("CALVE_CATALOG_AUTH", "oauth2".to_owned()),
-            ("CALVE_CATALOG_CREDENTIAL", credential.join(":")),
-            ("CALVE_S3_ENDPOINT", variable("CALVE_TEST_S3_ENDPOINT")),
-            ("CALVE_S3_REGION", variable("CALVE_TEST_S3_REGION")),
-            ("CALVE_S3_PATH_STYLE", "true".to_owned()),
-        ]);
         let config = aws_sdk_sqs::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(variable("CALVE_TEST_AWS_REGION")))
@@ -156,21 +127,19 @@ impl Desk {
         Self {
             client: Client::from_conf(config.build()),
             kinesis: aws_sdk_kinesis::Client::from_conf(kinesis.build()),
-            name,
-            variables,
-            directory,
+            cloud: Cloud::new("staged"),
         }
     }
 
     async fn queue(&self, name: &str) -> String {
         let making = self.client.create_queue();
-        let making = making.queue_name(format!("{}_{name}", self.name));
+        let making = making.queue_name(format!("{}_{name}", self.cloud.name));
         let made = making.attributes(VisibilityTimeout, "60").send().await;
         made.unwrap().queue_url().unwrap().to_owned()
     }
 
     async fn stream(&self) -> String {
-        let name = format!("{}_events", self.name);
+        let name = format!("{}_events", self.cloud.name);
         let making = self.kinesis.create_stream().stream_name(&name);
         making.shard_count(2).send().await.unwrap();
         let end = Instant::now() + PATIENCE;
@@ -192,22 +161,23 @@ impl Desk {
         let packing = ["--batch", "500", "--pack", "50", "--compress", "zstd"];
         let options = ["--output", "json", "-n", &n_events, "--to", target];
         let endpoint = ["--endpoint", &endpoint];
-        let sent = self.run("generator", &[&packing[..], &options, &endpoint].concat());
+        let sent = self
+            .cloud
+            .run("generator", &[&packing[..], &options, &endpoint].concat());
         let sent: Value = serde_json::from_str(&sent).unwrap();
         let counts = (&sent["n_events"], &sent["n_messages"]);
         assert_eq!(counts, (&N_EVENTS.into(), &N_MESSAGES.into()));
     }
 
-    fn facts(&self) -> Value {
-        let facts = self.run("calve", &["table", "show", "--output", "json"]);
-        serde_json::from_str(&facts).unwrap()
-    }
-
     /// Waits until the table has as many rows as events were sent.
     async fn await_rows(&self) {
         let end = Instant::now() + PATIENCE;
-        while self.facts()["n_rows"] != N_EVENTS {
-            assert!(Instant::now() < end, "rows are missing: {}", self.facts());
+        while self.cloud.facts()["n_rows"] != N_EVENTS {
+            assert!(
+                Instant::now() < end,
+                "rows are missing: {}",
+                self.cloud.facts()
+            );
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
@@ -229,42 +199,6 @@ impl Desk {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program_path(program));
-        command
-            .current_dir(&self.directory)
-            .env_clear()
-            .envs(&self.variables);
-        command
-    }
-
-    #[track_caller]
-    fn run(&self, program: &str, arguments: &[&str]) -> String {
-        output_of(self.command(program).args(arguments))
-    }
-
-    /// What `DuckDB` sees.
-    #[track_caller]
-    fn read(&self) -> String {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let table = &self.variables["CALVE_TABLE_NAME"];
-        let reading = [
-            ("CALVE_READ_CATALOG_WAREHOUSE", "CALVE_CATALOG_WAREHOUSE"),
-            ("CALVE_READ_CATALOG_CREDENTIAL", "CALVE_CATALOG_CREDENTIAL"),
-            ("CALVE_READ_S3_ENDPOINT", "CALVE_S3_ENDPOINT"),
-            ("CALVE_READ_S3_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID"),
-            ("CALVE_READ_S3_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY"),
-        ];
-        let reading = reading.map(|(name, ours)| (name, &self.variables[ours]));
-        output_of(
-            Command::new(here.join("../.venv/bin/python"))
-                .arg(here.join("readers/readers.py"))
-                .args(["duckdb", &self.variables["CALVE_CATALOG_URI"]])
-                .args([table, "--lines"])
-                .envs(reading),
-        )
-    }
 }
 
 /// `calve local` while it runs. Ended with the test.
@@ -277,6 +211,7 @@ impl Local {
     fn start(desk: &Desk, receipts: &str, options: &[&str]) -> Self {
         let (ingest, commit) = (program_path("ingest"), program_path("commit"));
         let mut child = desk
+            .cloud
             .command("calve")
             .args(["local", "--output", "json", "--timeout-s", "60"])
             .args(["--endpoint", &variable("CALVE_TEST_SQS_ENDPOINT")])
@@ -325,46 +260,4 @@ impl Drop for Local {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// The source path and the type of each column.
-fn columns(facts: &Value) -> BTreeMap<String, (String, String)> {
-    let columns = facts["columns"].as_array().unwrap().iter().map(|column| {
-        let name = column["name"].as_str().unwrap().to_owned();
-        let pointer = column["source"].as_str();
-        let pointer = pointer.map_or_else(|| format!("/{name}"), str::to_owned);
-        (name, (pointer, column["type"].as_str().unwrap().to_owned()))
-    });
-    columns.collect()
-}
-
-/// A program that the workspace build has put beside the tests.
-#[track_caller]
-fn program_path(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let program = test.parent().unwrap().parent().unwrap().join(name);
-    assert!(
-        program.exists(),
-        "`{}` is missing: run `cargo build --workspace` with the profile of the tests, or ./scripts/test.sh",
-        program.display()
-    );
-    program
-}
-
-#[track_caller]
-fn output_of(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?} failed:\n{errors}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the servers of a test are no setting of Calve"
-)]
-fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| {
-        panic!("{name} is not set: run `scripts/servers.py run -- cargo test … -- --ignored`")
-    })
 }

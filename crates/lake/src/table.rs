@@ -64,12 +64,11 @@ impl Table {
         committed: &Committed,
         updates: Vec<TableUpdate>,
     ) -> Result<Self, Cause> {
-        let metadata = match committed.at_hand() {
-            Some(metadata) => metadata.clone(),
-            None => {
-                let metadata = updated(&self.metadata, &self.metadata_location, &[], updates);
-                Arc::new(metadata.map_err(UpdateError::into_cause)?)
-            }
+        let metadata = if let Some(metadata) = committed.at_hand() {
+            metadata.clone()
+        } else {
+            let metadata = updated(&self.metadata, &self.metadata_location, &[], updates);
+            Arc::new(metadata.map_err(UpdateError::into_cause)?)
         };
         let state = TableState {
             metadata,

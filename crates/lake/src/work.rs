@@ -223,9 +223,10 @@ impl<'a> Work<'a> {
             .map_err(not_sent)?;
         let references = table.references().map_err(|error| not_sent(error.into()))?;
         // Somebody may have named a snapshot since the table was loaded.
-        let expired = match is_remembered {
-            true => Vec::new(),
-            false => references.expired(metadata, now_ms),
+        let expired = if is_remembered {
+            Vec::new()
+        } else {
+            references.expired(metadata, now_ms)
         };
         let mut updates = vec![
             TableUpdate::AddSnapshot {

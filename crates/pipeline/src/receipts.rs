@@ -6,7 +6,9 @@ mod wire;
 
 pub(crate) use self::{
     send::stage,
-    wire::{Carried, hash_of, open_message, read_object},
+    wire::{
+        Carried, FetchError, fetch_object, hash_of, open_message, read_object, table_of_message,
+    },
 };
 pub use self::{
     send::{ReceiptSink, SendError},

@@ -115,7 +115,7 @@ impl Pipeline {
         let mut open = self.reload(invocation).await?;
         let receipt = match stored.holds {
             StoredIn::Events => None,
-            StoredIn::Receipt => Some(Self::quarantined_receipt(stored, &object)?),
+            StoredIn::Receipt => Some(self.quarantined_receipt(stored, &object).await?),
         };
         let token = token_of(&open, stored, receipt.as_ref());
         if self.is_in_ledger(token).await? {

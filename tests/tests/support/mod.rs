@@ -116,15 +116,19 @@ impl Warehouse {
     pub(crate) fn columns(&self) -> BTreeMap<String, (String, String)> {
         let facts = self.calve(&["table", "show", "--table", &self.table, "--output", "json"]);
         let facts: Value = serde_json::from_str(&facts).unwrap();
-        let columns = facts["columns"].as_array().unwrap().iter().map(|column| {
-            let name = column["name"].as_str().unwrap().to_owned();
-            let pointer = column["source"]
-                .as_str()
-                .map_or_else(|| format!("/{name}"), str::to_owned);
-            (name, (pointer, column["type"].as_str().unwrap().to_owned()))
-        });
-        columns.collect()
+        columns_of(&facts)
     }
+}
+
+/// The source path and the type of each column, of what `calve table show` tells.
+pub(crate) fn columns_of(facts: &Value) -> BTreeMap<String, (String, String)> {
+    let columns = facts["columns"].as_array().unwrap().iter().map(|column| {
+        let name = column["name"].as_str().unwrap().to_owned();
+        let pointer = column["source"].as_str();
+        let pointer = pointer.map_or_else(|| format!("/{name}"), str::to_owned);
+        (name, (pointer, column["type"].as_str().unwrap().to_owned()))
+    });
+    columns.collect()
 }
 
 /// Runs the script that reads tables with the other engines.

@@ -12,7 +12,7 @@ use super::{Committer, ReceiptAnswer, ReceiptMessage};
 use crate::{
     InflateError, MAX_BODY_BYTES, inflate,
     quarantine::rfc3339,
-    receipts::{UnreadableReceipt, hash_of},
+    receipts::{UnreadableReceipt, hash_of, table_of_message},
     telemetry::error_chain,
 };
 
@@ -32,7 +32,7 @@ pub struct QuarantinedReceipt {
     /// The receipt as it was written; none when it could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<Box<RawValue>>,
-    /// The message as it was sent, when no receipt could be read from it.
+    /// The message as it was sent, when no receipt could be read from it: a replay tries again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
@@ -152,7 +152,10 @@ impl Committer {
             receipt: None,
             message: Some(message.body.clone()),
         };
-        self.put(&format!("unreadable/{day}/{name:032x}"), &kept)
+        // One that names its table may be readable by another program, or under other settings: then it can be replayed.
+        let table = table_of_message(&message.body).map(|table| table.to_string());
+        let table = table.as_deref().unwrap_or("unreadable");
+        self.put(&format!("{table}/{day}/{name:032x}"), &kept)
             .await?;
         Ok(ReceiptAnswer::Quarantined { kind: error.kind() })
     }

@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
-use lake::{Receipt, StorageError};
+use lake::Receipt;
 use serde_json::value::RawValue;
 use tokio::time::Instant as Deadline;
 
 use super::{Committer, ReceiptMessage};
 use crate::{
-    receipts::{Carried, UnreadableReceipt, open_message, read_object},
+    receipts::{Carried, FetchError, UnreadableReceipt, fetch_object, open_message, read_object},
     telemetry::error_chain,
 };
 
@@ -30,7 +30,7 @@ pub(super) struct Message {
 #[derive(Debug)]
 pub(super) enum Opened {
     Receipt(Box<Message>),
-    /// No receipt, or none that can be read, ever.
+    /// No receipt, or none that can be read by this program with these settings.
     Unreadable(UnreadableReceipt),
     /// It could not be fetched, or has no room beside the others: it has to be delivered again.
     Later,
@@ -95,26 +95,15 @@ impl Committer {
         }
     }
 
-    /// Fetches a large receipt, from the place of receipts and from nowhere else.
     async fn fetch(&self, location: String) -> Result<Bytes, Opened> {
-        let below = location
-            .strip_prefix(&self.receipts_root)
-            .and_then(|rest| rest.strip_prefix('/'));
-        let is_below = below.is_some_and(|rest| !rest.split('/').any(|part| part == ".."));
-        if !is_below {
-            return Err(Opened::Unreadable(UnreadableReceipt::Elsewhere {
-                location,
-            }));
-        }
-        match self.lake.storage().get(&location).await {
-            Ok(object) => Ok(object),
-            Err(StorageError::NotFound { .. }) => {
-                Err(Opened::Unreadable(UnreadableReceipt::Gone { location }))
-            }
-            Err(error) => {
+        let storage = self.lake.storage().as_ref();
+        let fetched = fetch_object(storage, &self.receipts_root, location).await;
+        fetched.map_err(|error| match error {
+            FetchError::Never(error) => Opened::Unreadable(error),
+            FetchError::NotNow(error) => {
                 tracing::error!(error = error_chain(&error), "receipt not fetched");
-                Err(Opened::Later)
+                Opened::Later
             }
-        }
+        })
     }
 }

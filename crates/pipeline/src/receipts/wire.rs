@@ -7,7 +7,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use lake::{RECEIPT_FORMAT, Receipt};
+use lake::{RECEIPT_FORMAT, Receipt, Storage, StorageError, TableName};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
@@ -185,6 +185,50 @@ pub(crate) fn open_message(body: &str) -> Result<Carried, UnreadableReceipt> {
         (None, Some(location)) => Ok(Carried::Location(location)),
         (None, None) => Err(UnreadableReceipt::Empty),
     }
+}
+
+/// The table that the message is for, whatever else may be wrong with it.
+pub(crate) fn table_of_message(body: &str) -> Option<TableName> {
+    #[derive(Deserialize)]
+    struct EnvelopeTable {
+        #[serde(rename = "calve_receipt")]
+        _format: u64,
+        table: TableName,
+    }
+    let envelope: EnvelopeTable = serde_json::from_str(body).ok()?;
+    Some(envelope.table)
+}
+
+/// Fetches a large receipt, from the place of receipts and from nowhere else: a message must not make anybody read other
+/// objects.
+pub(crate) async fn fetch_object(
+    storage: &dyn Storage,
+    receipts_root: &str,
+    location: String,
+) -> Result<Bytes, FetchError> {
+    let below = location
+        .strip_prefix(receipts_root)
+        .and_then(|rest| rest.strip_prefix('/'));
+    let is_below = below.is_some_and(|rest| !rest.split('/').any(|part| part == ".."));
+    if !is_below {
+        return Err(FetchError::Never(UnreadableReceipt::Elsewhere { location }));
+    }
+    match storage.get(&location).await {
+        Ok(object) => Ok(object),
+        Err(StorageError::NotFound { .. }) => {
+            Err(FetchError::Never(UnreadableReceipt::Gone { location }))
+        }
+        Err(error) => Err(FetchError::NotNow(error)),
+    }
+}
+
+/// Why a large receipt was not fetched.
+#[derive(Debug)]
+pub(crate) enum FetchError {
+    /// It cannot be, as things are.
+    Never(UnreadableReceipt),
+    /// The storage did not answer well.
+    NotNow(StorageError),
 }
 
 /// Reads a compressed receipt; also returns its JSON as it is, for whoever has to keep it.

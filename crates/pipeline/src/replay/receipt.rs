@@ -11,38 +11,54 @@ use super::rebuild::Rebuilder;
 use crate::{
     MAX_BODY_BYTES, Pipeline, PipelineError, QuarantinedEvent, QuarantinedReceipt, Stored, inflate,
     open_table::OpenTable,
+    receipts::{Carried, FetchError, fetch_object, open_message, read_object, receipts_root},
 };
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 impl Pipeline {
-    /// The receipt that an object holds.
+    /// The receipt that an object holds: as it was read when it was quarantined, or read now from the message as it was
+    /// sent, which may need a later program, other settings, or an object that was missing.
     ///
     /// # Errors
     ///
-    /// When it holds none that this program can read: it can only be shown.
-    pub(super) fn quarantined_receipt(
+    /// When it holds none that this program can read.
+    pub(super) async fn quarantined_receipt(
+        &self,
         stored: &Stored,
         object: &Bytes,
     ) -> Result<(Receipt, QuarantinedReceipt), PipelineError> {
         let kept = stored.receipt(object)?;
-        let read = || -> Result<Receipt, Cause> {
-            let json = kept.receipt.as_ref();
-            let json = json.ok_or("it is a message that is no receipt, and can only be shown")?;
-            let receipt: Receipt = serde_json::from_str(json.get())?;
-            if receipt.format > RECEIPT_FORMAT {
-                let (found, known) = (receipt.format, RECEIPT_FORMAT);
-                return Err(format!(
-                    "it has format {found}, and this program knows formats up to {known}"
-                )
-                .into());
-            }
-            Ok(receipt)
+        let receipt = match (&kept.receipt, &kept.message) {
+            (Some(json), _) => known_format(json.get()),
+            (None, Some(message)) => self.receipt_of_message(message).await,
+            (None, None) => Err("it holds neither a receipt nor a message".into()),
         };
-        match read() {
+        match receipt {
             Ok(receipt) => Ok((receipt, kept)),
             Err(source) => Err(unreadable(stored, source)),
         }
+    }
+
+    async fn receipt_of_message(&self, message: &str) -> Result<Receipt, Cause> {
+        let object = match open_message(message)? {
+            Carried::Object(object) => object,
+            Carried::Location(location) => {
+                let root = receipts_root(&self.settings, &self.root);
+                let storage = self.lake.storage().as_ref();
+                let fetched = fetch_object(storage, &root, location).await;
+                fetched.map_err(|error| match error {
+                    FetchError::Never(error) => Cause::from(error),
+                    FetchError::NotNow(error) => Cause::from(error),
+                })?
+            }
+        };
+        let cap_bytes = self.settings.max_payload_inflated_bytes.len();
+        let (receipt, _) = read_object(&object, cap_bytes)?;
+        if receipt.table != self.name {
+            return Err(format!("it is for the table `{}`", receipt.table).into());
+        }
+        Ok(receipt)
     }
 
     /// The events of the receipt's rows, each with the record and number that it had.
@@ -78,6 +94,17 @@ impl Pipeline {
         }
         Ok(events)
     }
+}
+
+/// The receipt of this JSON, if this program knows its format.
+fn known_format(json: &str) -> Result<Receipt, Cause> {
+    let receipt: Receipt = serde_json::from_str(json)?;
+    if receipt.format > RECEIPT_FORMAT {
+        let (found, known) = (receipt.format, RECEIPT_FORMAT);
+        let found = format!("it has format {found}, and this program knows formats up to {known}");
+        return Err(found.into());
+    }
+    Ok(receipt)
 }
 
 /// What makes a receipt recognisable in this table: its own token in the table that it was for, so that the receipt itself is

@@ -157,13 +157,13 @@ async fn replay_over(
     Ok(reports)
 }
 
-async fn replay(warehouse: &Path, seed: u64) -> Vec<ReplayReport> {
+pub(crate) async fn replay(warehouse: &Path, seed: u64) -> Vec<ReplayReport> {
     let replayed = replay_over(warehouse, Arc::new(LocalStorage), seed).await;
     replayed.unwrap()
 }
 
 /// The places of the rows that readers see.
-async fn committed(warehouse: &Path) -> Vec<Place> {
+pub(crate) async fn committed(warehouse: &Path) -> Vec<Place> {
     let lake = Lake::embedded(warehouse).unwrap();
     let name = settings(warehouse).table.name.parse().unwrap();
     let table = lake.load_table(&name).await.unwrap().unwrap();
@@ -433,7 +433,7 @@ async fn quarantine_receipts(warehouse: &Path) {
 }
 
 /// The rows of both receipts.
-fn rows_of_receipts() -> Vec<Place> {
+pub(crate) fn rows_of_receipts() -> Vec<Place> {
     let records = [
         "analytics.events-0-0",
         "analytics.events-0-1",
