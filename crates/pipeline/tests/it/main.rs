@@ -11,6 +11,8 @@ mod queue;
 #[cfg(test)]
 mod replay;
 #[cfg(test)]
+mod routes;
+#[cfg(test)]
 mod shards;
 #[cfg(test)]
 mod staged;
