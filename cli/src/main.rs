@@ -21,7 +21,7 @@ use crate::printer::Printer;
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let printer = Printer::new(arguments.common.output, arguments.common.quiet);
-    match run(&arguments, printer).await {
+    match Box::pin(run(&arguments, printer)).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             Printer::error(&error);

@@ -82,6 +82,38 @@ fn generated_events_read_back_with_one_row_for_each_id() {
 }
 
 #[test]
+fn events_that_go_to_several_tables_read_back_from_each() {
+    let warehouse = Warehouse::new();
+    let mut events = Vec::new();
+    let settings = generator::Settings {
+        seed: 5,
+        ..generator::Settings::default()
+    };
+    Generator::new(&settings).write_events(1_000, &mut events);
+    let files = [warehouse.file("generated.ndjson", &events)];
+    let routes =
+        "[routes]\nfield = \"/event_type\"\ntables = [\"click\"]\nto = { search = \"Searches\" }\n";
+    warehouse.file("calve.toml", routes.as_bytes());
+    let summary = warehouse.ingest(&files);
+    assert_eq!(summary["n_rows"], 1_000);
+    let events = events_of(&files[0]);
+    let n_of = |of: &[&str]| {
+        let types = events
+            .iter()
+            .filter_map(|event| event["event_type"].as_str());
+        types.filter(|of_event| of.contains(of_event)).count()
+    };
+    let (n_clicks, n_searches) = (n_of(&["click"]), n_of(&["search"]));
+    assert!(n_clicks > 0 && n_searches > 0);
+    check(&warehouse, &files, 1_000 - n_clicks - n_searches);
+    let warehouse = warehouse.with_table("analytics.click");
+    let read = check(&warehouse, &files, n_clicks);
+    assert_eq!(read.n_rows, n_clicks);
+    let warehouse = warehouse.with_table("analytics.Searches");
+    check(&warehouse, &files, n_searches);
+}
+
+#[test]
 fn every_shape_of_event_reads_back_and_what_is_refused_is_counted() {
     for shape in [Shape::Wide, Shape::Deep, Shape::Sparse, Shape::Hostile] {
         let warehouse = Warehouse::new();

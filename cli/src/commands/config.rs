@@ -99,7 +99,7 @@ struct Location {
     problem: Option<String>,
 }
 
-/// Where everything is: the settings file, the warehouse, the quarantine, the queue of receipts, the table.
+/// Where everything is: the settings file, the warehouse, the quarantine, the queue of receipts, the tables.
 async fn locations(settings: &Settings, common: &Common) -> Vec<Location> {
     let mut locations = Vec::new();
     if let Some(path) = &common.config {
@@ -125,6 +125,19 @@ async fn locations(settings: &Settings, common: &Common) -> Vec<Location> {
     if settings.mode == Mode::Staged {
         locations.push(queue(settings).await);
     }
+    let catalog = settings.catalog_uri.clone().unwrap_or(catalog);
+    locations.push(table_at(settings, &catalog).await);
+    // Names that cannot be read were refused when the settings were.
+    for name in settings.routed_tables().unwrap_or_default() {
+        let mut routed = settings.clone();
+        routed.table.name = name.to_string();
+        locations.push(table_at(&routed, &catalog).await);
+    }
+    locations
+}
+
+/// The table of the settings. Looks for it.
+async fn table_at(settings: &Settings, catalog: &str) -> Location {
     let (state, problem) = match table::find(settings).await {
         Ok(table) => (
             format!("`{}` is at {}", settings.table.name, table.location()),
@@ -147,13 +160,12 @@ async fn locations(settings: &Settings, common: &Common) -> Vec<Location> {
             Some(chain(&error)),
         ),
     };
-    locations.push(Location {
+    Location {
         what: "table",
-        path: settings.catalog_uri.clone().unwrap_or(catalog),
+        path: catalog.to_owned(),
         state,
         problem,
-    });
-    locations
+    }
 }
 
 /// A bucket to write in. Tries it.

@@ -255,6 +255,9 @@ impl<R: Read> Read for Counted<R> {
 #[derive(Debug, Default, PartialEq, Serialize)]
 struct Summary {
     table: String,
+    /// With routes the rows of each table.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    n_rows_by_table: BTreeMap<String, u64>,
     n_files: u64,
     n_events: u64,
     n_rows: u64,
@@ -275,14 +278,25 @@ struct Summary {
 
 impl Summary {
     fn add(&mut self, report: Report) {
-        if report.is_repeat {
-            self.n_rows_delivered_before += report.n_rows;
-        } else {
-            self.n_rows += report.n_rows;
-            self.n_data_files += report.n_files;
-            self.data_file_bytes += report.file_bytes;
+        for table in &report.tables {
+            if table.is_repeat {
+                self.n_rows_delivered_before += table.n_rows;
+            } else {
+                self.n_rows += table.n_rows;
+                *self.n_rows_by_table.entry(table.table.clone()).or_default() += table.n_rows;
+            }
+            self.n_snapshots += u64::from(table.snapshot_id.is_some());
+        }
+        if report.tables.is_empty() {
+            if report.is_repeat {
+                self.n_rows_delivered_before += report.n_rows;
+            } else {
+                self.n_rows += report.n_rows;
+            }
             self.n_snapshots += u64::from(report.snapshot_id.is_some());
         }
+        self.n_data_files += report.n_files;
+        self.data_file_bytes += report.file_bytes;
         self.n_events += report.n_events;
         self.n_refused += report.n_refused;
         self.n_quarantined += report.n_quarantined;
@@ -292,9 +306,29 @@ impl Summary {
         for (kind, n_refused) in report.n_refused_by_kind {
             *self.n_refused_by_kind.entry(kind).or_default() += n_refused;
         }
-        self.quarantine.extend(report.quarantine);
+        let places = report
+            .tables
+            .into_iter()
+            .filter_map(|table| table.quarantine);
+        let places: Vec<String> = places.collect();
+        if places.is_empty() {
+            self.quarantine.extend(report.quarantine);
+        }
+        self.quarantine.extend(places);
         let room = MAX_REFUSALS_TOLD.saturating_sub(self.refusals.len());
         self.refusals.extend(report.refusals.into_iter().take(room));
+    }
+}
+
+impl Summary {
+    /// Where the rows are.
+    fn tables(&self) -> String {
+        let mut tables = self.n_rows_by_table.keys();
+        match (tables.next(), tables.len()) {
+            (None, _) => format!("`{}`", self.table),
+            (Some(only), 0) => format!("`{only}`"),
+            (Some(_), others) => count(others as u64 + 1, "table"),
+        }
     }
 }
 
@@ -304,10 +338,15 @@ impl fmt::Display for Summary {
         let (rows, events) = (thousands(self.n_rows), count(self.n_events, "event"));
         writeln!(
             f,
-            "{rows} rows from {events} of {} in `{}`",
+            "{rows} rows from {events} of {} in {}",
             count(self.n_files, "file"),
-            self.table
+            self.tables()
         )?;
+        if self.n_rows_by_table.len() > 1 {
+            for (table, n_rows) in &self.n_rows_by_table {
+                writeln!(f, "  {:<12}  `{table}`", thousands(*n_rows))?;
+            }
+        }
         if self.n_rows_delivered_before > 0 {
             let known = thousands(self.n_rows_delivered_before);
             writeln!(f, "  not repeated  {known} rows were in the table before")?;

@@ -24,6 +24,7 @@ mod candidate;
 mod chunk;
 mod cold;
 mod doc;
+mod finder;
 mod flattener;
 mod input;
 mod number;
@@ -39,6 +40,7 @@ mod time;
 mod trie;
 mod walk;
 
+pub use finder::Finder;
 pub use flattener::Flattener;
 pub use input::{Event, Input, Record};
 pub use output::{FlattenError, Flattened, NewColumn, Refusal, Refused};

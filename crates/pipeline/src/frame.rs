@@ -1,6 +1,10 @@
 //! Where the events are in a body: an array, NDJSON, or one value. Looks at brackets and quotes only.
 
+mod chosen;
+
 use std::ops::Range;
+
+use self::chosen::Numbers;
 
 /// The largest body that can be framed, in bytes: places in it are kept in four bytes each.
 pub const MAX_BODY_BYTES: usize = u32::MAX as usize;
@@ -11,6 +15,8 @@ pub struct Frames {
     places: Vec<Place>,
     /// The number of the first of them in its record; above 0 for events that were cut out of one.
     first_index: i64,
+    /// Their numbers, counted from that one, when there are others between them.
+    numbers: Option<Numbers>,
     /// What follows the last of them and cannot be told apart any more.
     pub broken: Option<Broken>,
 }
@@ -88,13 +94,15 @@ impl Frames {
 
     /// The events with their numbers in the record.
     pub(crate) fn numbered(&self) -> impl Iterator<Item = (i64, Range<usize>)> + '_ {
-        (self.first_index..).zip(self.events())
+        let events = self.events().enumerate();
+        events.map(|(position, range)| (self.index_of(position), range))
     }
 
     /// The number of what follows the last event.
     pub(crate) fn next_index(&self) -> Option<i64> {
-        self.first_index
-            .checked_add(i64::try_from(self.n_events()).ok()?)
+        let n_events = self.numbers.as_ref().map(Numbers::n_events);
+        let n_events = n_events.unwrap_or(self.n_events());
+        self.first_index.checked_add(i64::try_from(n_events).ok()?)
     }
 
     fn break_off(mut self, offset: usize, flaw: Flaw) -> Self {

@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 
-use lake::BatchId;
+use lake::{BatchId, TableName};
 
 use crate::{
-    Identity, Invocation, Payload, Pipeline, PipelineError, read::Content, steps::horizon_ms,
+    Identity, Invocation, Payload, Pipeline, PipelineError,
+    read::Content,
+    steps::{failed, horizon_ms},
 };
 
 /// Receipts are at least this much younger than the horizon.
@@ -27,6 +29,7 @@ impl Pipeline {
     /// them is in the quarantine too, since that is written before the commit.
     pub(crate) async fn look_up(
         &self,
+        table: &TableName,
         payload: &Payload,
         contents: &[Content],
         batch: &BatchId,
@@ -37,21 +40,16 @@ impl Pipeline {
         }
         let since_ms = self.dated_ms(payload, invocation);
         let now_ms = Some(invocation.now_us.div_euclid(1_000));
-        let failed = |source| self.failed("look into the ledger of", source);
+        let failed = |source| failed(table, "look into the ledger of", source);
         if let Identity::Range { shard } = &payload.source.identity {
-            let records = self
-                .lake
-                .committed_records(&self.name, shard, since_ms, now_ms);
+            let records = self.lake.committed_records(table, shard, since_ms, now_ms);
             let records = records.await.map_err(failed)?;
             return Ok(known_of(payload, contents, |record| {
                 records.contains(record)
             }));
         }
         let tokens = HashSet::from([batch.token]);
-        let known = self
-            .lake
-            .committed(&self.name, &tokens, since_ms, now_ms)
-            .await;
+        let known = self.lake.committed(table, &tokens, since_ms, now_ms).await;
         let is_known = known.map_err(failed)?.contains_key(&batch.token);
         Ok(if is_known { Known::All } else { Known::Nothing })
     }

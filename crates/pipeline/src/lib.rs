@@ -14,6 +14,8 @@ mod events;
 mod frame;
 mod inflate;
 mod known;
+mod land;
+mod lots;
 mod objects;
 mod open_lake;
 mod open_table;
@@ -24,10 +26,12 @@ mod read;
 mod receipts;
 mod replay;
 mod report;
+mod route;
 pub mod settings;
 mod source;
 mod steps;
 mod stored;
+mod tables;
 mod tally;
 pub mod telemetry;
 
@@ -57,7 +61,7 @@ pub use receipts::{
     queue_config,
 };
 pub use replay::{ReplayOptions, ReplayOutcome, ReplayReport};
-pub use report::{ElapsedMs, Outcome, RecordOutcome, RefusalNote, Report};
+pub use report::{ElapsedMs, LandedTable, Outcome, RecordOutcome, RefusalNote, Report};
 pub use settings::{Settings, SettingsError};
 pub use source::{Identity, Payload, Record, SourceBatch};
 pub use stored::{Contents, Quarantine, Stored, StoredIn};

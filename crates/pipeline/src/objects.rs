@@ -2,6 +2,7 @@
 
 mod land;
 mod read;
+mod work;
 
 use std::fmt::Debug;
 

@@ -12,7 +12,11 @@ use crate::{
     Payload, PipelineError, Record, Settings,
     cpu::Cpu,
     settings::{SettingsError, TableSettings},
+    steps::failed,
 };
+
+/// The property of tables that routes made: the default table of those routes.
+const ROUTED_BY: &str = "calve.routed-by";
 
 /// A column name longer than this many bytes is not given, whoever asks.
 const MAX_NAME_BYTES: usize = 128;
@@ -38,57 +42,52 @@ impl OpenTable {
         Token::new(self.table.uuid(), source.kind, &identity)
     }
 
-    /// Loads the table, creating it and adding system columns as needed.
-    pub(crate) async fn open(
+    /// Loads the table, creating it as needed.
+    pub(crate) async fn load(
         lake: &Lake,
         name: &TableName,
         settings: &Settings,
+    ) -> Result<Table, PipelineError> {
+        let failed = |operation| move |source: LakeError| failed(name, operation, source);
+        let no_table = || PipelineError::NoTable {
+            table: name.to_string(),
+        };
+        if let Some(table) = lake.load_table(name).await.map_err(failed("load"))? {
+            return Ok(table);
+        }
+        if !settings.table.create {
+            return Err(no_table());
+        }
+        let mut definition = table_definition(&settings.table)?;
+        if *name != settings.table_name()? {
+            let default = settings.table.name.clone();
+            definition.properties.insert(ROUTED_BY.to_owned(), default);
+        }
+        match lake.create_table(name, &definition).await {
+            Ok(table) => Ok(table),
+            // Another writer was faster: theirs is ours.
+            Err(LakeError::TableExists { .. }) => {
+                let loaded = lake.load_table(name).await.map_err(failed("load"))?;
+                loaded.ok_or_else(no_table)
+            }
+            Err(error) => Err(failed("create")(error)),
+        }
+    }
+
+    /// Prepares a loaded table, adding system columns as needed.
+    pub(crate) async fn ready(
+        lake: &Lake,
+        table: Table,
+        settings: &Settings,
         cpu: &Cpu,
     ) -> Result<Self, PipelineError> {
-        let failed = |operation| {
-            move |source: LakeError| PipelineError::Table {
-                operation,
-                table: name.to_string(),
-                source: Box::new(source),
-            }
-        };
-        let loaded = lake.load_table(name).await.map_err(failed("load"))?;
-        let table = match loaded {
-            Some(table) => table,
-            None if settings.table.create => {
-                match lake
-                    .create_table(name, &table_definition(&settings.table)?)
-                    .await
-                {
-                    Ok(table) => table,
-                    // Another writer was faster: theirs is ours.
-                    Err(LakeError::TableExists { .. }) => {
-                        let loaded = lake.load_table(name).await.map_err(failed("load"))?;
-                        loaded.ok_or_else(|| PipelineError::NoTable {
-                            table: name.to_string(),
-                        })?
-                    }
-                    Err(error) => return Err(failed("create")(error)),
-                }
-            }
-            None => {
-                return Err(PipelineError::NoTable {
-                    table: name.to_string(),
-                });
-            }
-        };
         let missing = missing_system_columns(&table);
-        let table = if missing.is_empty() {
-            table
-        } else {
-            let change = lake
-                .add_columns(&table, &missing)
-                .await
-                .map_err(failed("add columns to"))?;
-            match change {
-                SchemaChange::Added(table) | SchemaChange::Raced(table) => table,
-            }
-        };
+        if missing.is_empty() {
+            return Self::new(table, settings, cpu);
+        }
+        let change = lake.add_columns(&table, &missing).await;
+        let change = change.map_err(|source| failed(table.name(), "add columns to", source))?;
+        let (SchemaChange::Added(table) | SchemaChange::Raced(table)) = change;
         Self::new(table, settings, cpu)
     }
 
@@ -191,6 +190,11 @@ pub fn table_definition(settings: &TableSettings) -> Result<TableDefinition, Set
         partitioning,
         properties: settings.shape.to_properties(),
     })
+}
+
+/// Whether the routes of this default table made the table.
+pub(crate) fn is_routed_by(table: &Table, default: &TableName) -> bool {
+    table.properties().get(ROUTED_BY) == Some(&default.to_string())
 }
 
 /// The columns to add before the rows of a batch can be written.

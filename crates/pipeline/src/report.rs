@@ -87,6 +87,49 @@ pub struct ElapsedMs {
     pub total: f64,
 }
 
+/// The facts of one table in one run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct LandedTable {
+    /// The table.
+    pub table: String,
+    /// Events found for it.
+    pub n_events: u64,
+    /// Events that are rows.
+    pub n_rows: u64,
+    /// Events that became no row.
+    pub n_refused: u64,
+    /// Refused events that are in the quarantine: all of them, or none if the sender has them.
+    pub n_quarantined: u64,
+    /// Values that went to `_doc` because they did not fit.
+    pub n_rescued: u64,
+    /// Columns that this run added to the table.
+    pub n_new_columns: u64,
+    /// Data files of this run.
+    pub n_files: u64,
+    /// Their size.
+    pub file_bytes: u64,
+    /// The receipt, compressed; 0 when none was sent.
+    pub receipt_bytes: u64,
+    /// Tries that the commit took; 0 when there was nothing to commit.
+    pub n_attempts: u32,
+    /// The snapshot that the rows are in, when it is known.
+    pub snapshot_id: Option<i64>,
+    /// Whether an earlier delivery of these events had been committed already.
+    pub is_repeat: bool,
+    /// Where this run put the refused events: the object, or the place of several.
+    pub quarantine: Option<String>,
+    /// Why its events have to be delivered again, with the causes; nothing when they landed.
+    pub error: Option<String>,
+    /// Refused events by kind of refusal.
+    #[serde(skip)]
+    pub(crate) n_refused_by_kind: BTreeMap<&'static str, u64>,
+    /// The first refusals.
+    #[serde(skip)]
+    pub(crate) refusals: Vec<RefusalNote>,
+    #[serde(skip)]
+    pub(crate) elapsed_ms: ElapsedMs,
+}
+
 /// The facts of one run.
 ///
 /// `n_records = n_records_committed + n_records_staged + n_records_quarantined + n_records_refused + n_records_known +
@@ -94,7 +137,7 @@ pub struct ElapsedMs {
 /// unreadable record or the broken rest of an array counts as one event.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Report {
-    /// The table.
+    /// The table; with routes the default one.
     pub table: String,
     /// The kind of trigger.
     pub source: &'static str,
@@ -142,7 +185,7 @@ pub struct Report {
     pub receipt_bytes: u64,
     /// Tries that the commit took; 0 when there was nothing to commit.
     pub n_attempts: u32,
-    /// The snapshot that the rows are in, when it is known.
+    /// The snapshot that the rows are in, when it is known and there is but one.
     pub snapshot_id: Option<i64>,
     /// Whether an earlier delivery of this payload had been committed already.
     pub is_repeat: bool,
@@ -152,6 +195,9 @@ pub struct Report {
     pub elapsed_ms: ElapsedMs,
     /// The first refusals.
     pub refusals: Vec<RefusalNote>,
+    /// With routes, the tables that events were for; all else counts over them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<LandedTable>,
     /// What became of each record, in the order of the payload.
     #[serde(skip)]
     pub outcomes: Vec<RecordOutcome>,

@@ -7,6 +7,7 @@ mod check;
 mod error;
 mod load;
 mod reference;
+mod routes;
 mod secret;
 mod warehouse;
 
@@ -16,9 +17,10 @@ use flatten::Shape;
 use serde::{Deserialize, Serialize};
 
 use self::reference::KEYS;
+pub(crate) use self::routes::beside;
 pub use self::{
-    byte_size::ByteSize, error::SettingsError, reference::reference, secret::Secret,
-    warehouse::Warehouse,
+    byte_size::ByteSize, error::SettingsError, reference::reference, routes::RouteSettings,
+    secret::Secret, warehouse::Warehouse,
 };
 
 /// All settings. `settings::reference` prints what each means.
@@ -87,6 +89,8 @@ pub struct Settings {
     pub embedded_metrics: bool,
     /// The table that events go to.
     pub table: TableSettings,
+    /// The other tables that some go to.
+    pub routes: RouteSettings,
     /// Where each value that is not a default came from, by key.
     #[serde(skip)]
     sources: BTreeMap<&'static str, Source>,
@@ -234,6 +238,7 @@ impl Default for Settings {
             log_level: LogLevel::default(),
             embedded_metrics: true,
             table: TableSettings::default(),
+            routes: RouteSettings::default(),
             sources: BTreeMap::new(),
         }
     }

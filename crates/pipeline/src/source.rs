@@ -51,6 +51,8 @@ pub struct SourceBatch {
     pub repeat_window_s: u32,
     /// How many bytes of the record came before the body, once inflated: 0, unless it is a piece of something larger.
     pub before_bytes: usize,
+    /// The routes that its events are dealt by, when there are any: known under other routes is not known.
+    pub routes: Option<String>,
 }
 
 /// Lambda repeats an asynchronous invocation for six hours; senders repeat a request for a day at most.
@@ -81,6 +83,7 @@ impl SourceBatch {
             is_answered: false,
             repeat_window_s: 0,
             before_bytes: 0,
+            routes: None,
         }
     }
 
@@ -96,6 +99,7 @@ impl SourceBatch {
             is_answered: false,
             repeat_window_s: 0,
             before_bytes: 0,
+            routes: None,
         }
     }
 
@@ -109,6 +113,7 @@ impl SourceBatch {
             is_answered: false,
             repeat_window_s: REQUEST_REPEAT_WINDOW_S,
             before_bytes: 0,
+            routes: None,
         }
     }
 
@@ -135,6 +140,14 @@ impl SourceBatch {
             repeat_window_s: 0, // The object was written before it was delivered.
             before_bytes,
             ..Self::request("s3", identity)
+        }
+    }
+
+    /// The same, dealt by these routes.
+    pub(crate) fn under(&mut self, routes: &str) {
+        match &mut self.identity {
+            Identity::Range { shard } => *shard = format!("{shard}#{routes}"),
+            Identity::Records | Identity::Given(_) => self.routes = Some(routes.to_owned()),
         }
     }
 
@@ -185,7 +198,7 @@ impl SourceBatch {
     /// again, and must not be taken for known then.
     pub(crate) fn identity_of<'a>(&self, taken: impl Iterator<Item = &'a Record>) -> Vec<u8> {
         let mut ids: Vec<&str> = taken.map(|record| record.delivery_id.as_str()).collect();
-        match &self.identity {
+        let mut identity = match &self.identity {
             Identity::Given(id) => id.clone().into_bytes(),
             Identity::Records => {
                 ids.sort_unstable();
@@ -195,7 +208,11 @@ impl SourceBatch {
                 let ends = [ids.first(), ids.last()].into_iter().flatten().copied();
                 joined(&[shard.as_str()].into_iter().chain(ends).collect::<Vec<_>>())
             }
+        };
+        if let Some(routes) = &self.routes {
+            identity.extend(joined(&["routes", routes]));
         }
+        identity
     }
 }
 

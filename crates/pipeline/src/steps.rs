@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use lake::{BatchId, CommitOptions, DataFile, LakeError, Receipt, ReceiptOutcome};
+use lake::{BatchId, CommitOptions, DataFile, LakeError, Receipt, ReceiptOutcome, TableName};
 
 use crate::{
-    Invocation, Pipeline, PipelineError, Report, Settings,
+    Invocation, Pipeline, PipelineError, Settings,
     open_table::OpenTable,
     pipeline::Landing,
     quarantine,
     receipts::{ReceiptSink, receipts_root, stage},
+    report::LandedTable,
 };
 
 /// How many quarantine objects are written side by side.
@@ -37,7 +38,7 @@ impl Pipeline {
         );
         files
             .await
-            .map_err(|source| self.failed("write to", source))
+            .map_err(|source| failed(open.table.name(), "write to", source))
     }
 
     /// Writes the refused events, and says where they are; nothing when there are none.
@@ -70,7 +71,7 @@ impl Pipeline {
             .collect();
         let place = match objects.as_slice() {
             [(location, _)] => location.clone(),
-            _ => format!("{}/{prefix}/{}/", self.root, self.name),
+            _ => format!("{}/{prefix}/{}/", self.root, open.table.name()),
         };
         // That one is there already is a success: an earlier delivery wrote the same bytes.
         let puts = objects.into_iter().map(async |(location, object)| {
@@ -101,7 +102,7 @@ impl Pipeline {
             Some(record) => (open.token(payload, [record]), record.arrival_us),
             None => (batch.token, arrivals.min().unwrap_or(0)),
         };
-        let (table, token) = (self.name.to_string(), token.to_string());
+        let (table, token) = (open.table.name().to_string(), token.to_string());
         let path = quarantine::path(prefix, &table, &token, arrival_us, &object.bytes);
         format!("{}/{path}", self.root)
     }
@@ -130,12 +131,12 @@ impl Pipeline {
         receipt: Receipt,
         invocation: &Invocation,
         give_up: Option<tokio::time::Instant>,
-        report: &mut Report,
+        facts: &mut LandedTable,
     ) -> Result<bool, PipelineError> {
         let Some(sink) = &self.sink else {
-            return self.commit(receipt, invocation, give_up, report).await;
+            return self.commit(receipt, invocation, give_up, facts).await;
         };
-        report.receipt_bytes = self.stage(sink.as_ref(), &receipt, invocation).await?;
+        facts.receipt_bytes = self.stage(sink.as_ref(), &receipt, invocation).await?;
         Ok(true)
     }
 
@@ -145,7 +146,7 @@ impl Pipeline {
         receipt: Receipt,
         invocation: &Invocation,
         give_up: Option<tokio::time::Instant>,
-        report: &mut Report,
+        facts: &mut LandedTable,
     ) -> Result<bool, PipelineError> {
         if receipt.data_files.is_empty() {
             return Ok(true); // Only refused events, or none: there is nothing that readers should see.
@@ -156,19 +157,20 @@ impl Pipeline {
             receipt_horizon_ms: horizon_ms(&self.settings),
             ..CommitOptions::new(now_ms, invocation.seed)
         };
-        let committed = self.lake.commit(&self.name, vec![receipt], &options).await;
-        let committed = committed.map_err(|source| self.failed("commit to", source))?;
-        report.n_attempts += committed.n_attempts;
-        report.snapshot_id = committed.snapshot_id;
+        let table = receipt.table.clone();
+        let committed = self.lake.commit(&table, vec![receipt], &options).await;
+        let committed = committed.map_err(|source| failed(&table, "commit to", source))?;
+        facts.n_attempts += committed.n_attempts;
+        facts.snapshot_id = committed.snapshot_id;
         match committed.outcomes.into_iter().next() {
             Some((_, ReceiptOutcome::Committed { .. } | ReceiptOutcome::Empty)) => Ok(true),
             Some((_, ReceiptOutcome::AlreadyCommitted)) => {
-                report.is_repeat = true;
+                facts.is_repeat = true;
                 Ok(true)
             }
             Some((_, ReceiptOutcome::Incompatible { .. })) => Ok(false),
             other => Err(PipelineError::NotCommitted {
-                table: self.name.to_string(),
+                table: table.to_string(),
                 reason: format!("{other:?}"),
             }),
         }
@@ -188,13 +190,22 @@ impl Pipeline {
         stage(&self.lake, sink, receipt, &receipts_root, invocation.seed).await
     }
 
-    /// What could not be done to the table.
+    /// What could not be done to the default table.
     pub(crate) fn failed(&self, operation: &'static str, source: LakeError) -> PipelineError {
-        PipelineError::Table {
-            operation,
-            table: self.name.to_string(),
-            source: Box::new(source),
-        }
+        failed(&self.name, operation, source)
+    }
+}
+
+/// What could not be done to the table.
+pub(crate) fn failed(
+    table: &TableName,
+    operation: &'static str,
+    source: LakeError,
+) -> PipelineError {
+    PipelineError::Table {
+        operation,
+        table: table.to_string(),
+        source: Box::new(source),
     }
 }
 

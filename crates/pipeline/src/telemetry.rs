@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{CommitterReport, PipelineError, Report};
+use crate::{CommitterReport, LandedTable, PipelineError, Report};
 
 /// What the metrics are filed under.
 const NAMESPACE: &str = "Calve";
@@ -34,6 +34,20 @@ const METRICS: [(&str, &str); 23] = [
     ("total_ms", "Milliseconds"),
 ];
 
+/// Those of them that are facts of a table where there are routes, and then have its name; the others have only the trigger's.
+const LANDED_METRICS: [&str; 10] = [
+    "n_events",
+    "n_rows",
+    "n_refused",
+    "n_quarantined",
+    "n_rescued",
+    "n_new_columns",
+    "n_files",
+    "file_bytes",
+    "receipt_bytes",
+    "n_attempts",
+];
+
 /// The facts of the committer that are metrics of a table.
 const TABLE_METRICS: [(&str, &str); 11] = [
     ("commit_n_receipts", "Count"),
@@ -57,7 +71,8 @@ const MESSAGE_METRICS: [(&str, &str); 4] = [
     ("commit_oldest_message_ms", "Milliseconds"),
 ];
 
-/// Logs the facts of a run: at `warn` when something was refused or has to come again, else at `info`.
+/// Logs the facts of a run: at `warn` when something was refused or has to come again, else at `info`. With routes also a line
+/// for each table, at `error` when its events have to come again.
 ///
 /// Refusal reasons are not logged, since they may quote an event; the quarantine has them.
 pub fn log(report: &Report, request_id: &str) {
@@ -107,6 +122,32 @@ pub fn log(report: &Report, request_id: &str) {
     } else {
         facts!(info, "payload landed");
     }
+    for table in &report.tables {
+        log_table(table, request_id);
+    }
+}
+
+fn log_table(table: &LandedTable, request_id: &str) {
+    if let Some(error) = &table.error {
+        let table = &table.table;
+        tracing::error!(request_id, table, error, "events not landed in their table");
+        return;
+    }
+    tracing::info!(
+        request_id,
+        table = table.table,
+        n_rows = table.n_rows,
+        n_refused = table.n_refused,
+        n_new_columns = table.n_new_columns,
+        n_files = table.n_files,
+        file_bytes = table.file_bytes,
+        receipt_bytes = table.receipt_bytes,
+        n_attempts = table.n_attempts,
+        snapshot_id = table.snapshot_id,
+        is_repeat = table.is_repeat,
+        quarantine = table.quarantine,
+        "events landed in their table"
+    );
 }
 
 /// Logs the facts of a run of the committer: a line for each table, at `error` when receipts for it have to come again, and
@@ -181,30 +222,69 @@ pub fn error_chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// The facts of a run as one line in CloudWatch's embedded metric format.
-pub fn embedded_metrics(report: &Report, now_ms: i64) -> String {
-    let metrics: Vec<Value> = METRICS
-        .iter()
-        .map(|(name, unit)| json!({ "Name": name, "Unit": unit }))
+/// The facts of a run as lines in CloudWatch's embedded metric format: one, and with routes one more for each table.
+pub fn embedded_metrics(report: &Report, now_ms: i64) -> Vec<String> {
+    // Serialising structs of plain values into JSON values cannot fail.
+    let of_run = serde_json::to_value(report).unwrap_or_default();
+    let is_routed = !report.tables.is_empty();
+    let is_of_table = |name: &str| LANDED_METRICS.contains(&name);
+    let of_all = METRICS.into_iter();
+    let of_all: Vec<_> = of_all
+        .filter(|(name, _)| !(is_routed && is_of_table(name)))
         .collect();
-    // Serialising a struct of plain values into a JSON value cannot fail.
-    let facts = serde_json::to_value(report).unwrap_or_default();
+    let mut lines = vec![if is_routed {
+        run_line(None, &of_run, report.source, &of_all, now_ms)
+    } else {
+        run_line(Some(&report.table), &of_run, report.source, &of_all, now_ms)
+    }];
+    let of_tables = METRICS.into_iter();
+    let of_tables: Vec<_> = of_tables.filter(|(name, _)| is_of_table(name)).collect();
+    lines.extend(report.tables.iter().map(|table| {
+        let facts = serde_json::to_value(table).unwrap_or_default();
+        run_line(
+            Some(&table.table),
+            &facts,
+            report.source,
+            &of_tables,
+            now_ms,
+        )
+    }));
+    lines
+}
+
+/// One line of the facts of a run.
+fn run_line(
+    table: Option<&str>,
+    facts: &Value,
+    source: &str,
+    metrics: &[(&str, &str)],
+    now_ms: i64,
+) -> String {
+    let declared = metrics
+        .iter()
+        .map(|(name, unit)| json!({ "Name": name, "Unit": unit }));
+    let dimensions = match table {
+        Some(_) => json!([["table"], ["table", "source"]]),
+        None => json!([["source"]]),
+    };
     let mut line = json!({
         "_aws": {
             "Timestamp": now_ms,
             "CloudWatchMetrics": [{
                 "Namespace": NAMESPACE,
-                "Dimensions": [["table"], ["table", "source"]],
-                "Metrics": metrics,
+                "Dimensions": dimensions,
+                "Metrics": declared.collect::<Vec<_>>(),
             }],
         },
-        "table": report.table,
-        "source": report.source,
+        "source": source,
     });
-    for (name, _) in METRICS {
-        line[name] = match name.strip_suffix("_ms") {
+    if let Some(table) = table {
+        line["table"] = table.into();
+    }
+    for (name, _) in metrics {
+        line[*name] = match name.strip_suffix("_ms") {
             Some(stage) => facts["elapsed_ms"][stage].clone(),
-            None => facts[name].clone(),
+            None => facts[*name].clone(),
         };
     }
     line.to_string()
@@ -251,19 +331,54 @@ pub fn commit_metrics(report: &CommitterReport, now_ms: i64) -> Vec<String> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_metric_is_a_number_of_the_report() {
-        let line: Value = serde_json::from_str(&embedded_metrics(&Report::default(), 7)).unwrap();
-        let declared = line["_aws"]["CloudWatchMetrics"][0]["Metrics"]
-            .as_array()
-            .unwrap();
-        assert_eq!(declared.len(), METRICS.len());
-        for metric in declared {
+    /// The lines that a report gives, of which each metric is a number.
+    fn lines_of(report: &Report) -> Vec<Value> {
+        let lines = embedded_metrics(report, 7).into_iter();
+        let lines = lines.map(|line| serde_json::from_str::<Value>(&line).unwrap());
+        lines.inspect(check).collect()
+    }
+
+    #[track_caller]
+    fn check(line: &Value) {
+        let declared = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array();
+        for metric in declared.unwrap() {
             let name = metric["Name"].as_str().unwrap();
             assert!(line[name].is_number(), "{name}");
         }
         assert_eq!(line["_aws"]["Timestamp"], 7);
     }
+
+    #[test]
+    fn every_metric_is_a_number_of_the_report() {
+        let lines = lines_of(&Report::default());
+        let [line] = lines.as_slice() else {
+            panic!("{lines:?}");
+        };
+        let declared = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array();
+        assert_eq!(declared.unwrap().len(), METRICS.len());
+    }
+
+    #[test]
+    fn with_routes_each_table_has_metrics_of_its_own_and_none_is_counted_twice() {
+        let table = |name: &str, n_rows| LandedTable {
+            table: name.to_owned(),
+            n_rows,
+            ..LandedTable::default()
+        };
+        let report = Report {
+            table: "a.events".to_owned(),
+            n_rows: 5,
+            tables: vec![table("a.events", 2), table("a.clicks", 3)],
+            ..Report::default()
+        };
+        let lines = lines_of(&report);
+        let of = |line: &Value| (line["table"].clone(), line["n_rows"].clone());
+        assert_eq!(of(&lines[0]), (Value::Null, Value::Null));
+        assert_eq!(of(&lines[1]), ("a.events".into(), 2.into()));
+        assert_eq!(of(&lines[2]), ("a.clicks".into(), 3.into()));
+        assert_eq!(lines[0]["n_records"], 0);
+    }
+
     #[test]
     fn every_metric_of_the_committer_is_a_number_of_its_report() {
         let report = CommitterReport {
@@ -273,12 +388,7 @@ mod tests {
         let lines = commit_metrics(&report, 7);
         assert_eq!(lines.len(), 2);
         for line in lines {
-            let line: Value = serde_json::from_str(&line).unwrap();
-            let declared = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array();
-            for metric in declared.unwrap() {
-                let name = metric["Name"].as_str().unwrap();
-                assert!(line[name].is_number(), "{name}");
-            }
+            check(&serde_json::from_str(&line).unwrap());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a trigger is told: the records to deliver again, an HTTP response, or the report.
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse};
-use pipeline::{Disposition, PipelineError, Report, telemetry};
+use pipeline::{Disposition, LandedTable, PipelineError, Report, telemetry};
 use serde_json::{Value, json};
 
 use crate::Failure;
@@ -101,7 +101,11 @@ fn http_landed(request_id: &str, report: &Report) -> Value {
     }
     if report.n_rows > 0 {
         body["n_quarantined"] = report.n_quarantined.into();
-        body["table"] = report.table.as_str().into();
+        if report.tables.is_empty() {
+            body["table"] = report.table.as_str().into();
+        } else {
+            body["tables"] = report.tables.iter().map(of_table).collect();
+        }
         if report.is_staged {
             return http(202, &body); // Durable, and still to become visible.
         }
@@ -122,6 +126,15 @@ fn http_landed(request_id: &str, report: &Report) -> Value {
     };
     body["message"] = message.into();
     http(status, &body)
+}
+
+/// What the sender is told of one of several tables.
+fn of_table(table: &LandedTable) -> Value {
+    json!({
+        "table": table.table,
+        "n_rows": table.n_rows,
+        "snapshot_id": table.snapshot_id,
+    })
 }
 
 /// Nothing was stored and the sender still has the events, so it is always told to come again: sooner when waiting may

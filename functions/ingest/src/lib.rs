@@ -123,9 +123,10 @@ async fn land(
 fn tell(context: &Context, report: &Report, request_id: &str, now_us: i64) {
     telemetry::log(report, request_id);
     if context.pipeline.settings().embedded_metrics {
-        let line = telemetry::embedded_metrics(report, now_us.div_euclid(1_000));
-        // Metrics that cannot be printed must not fail rows that are committed.
-        let _ = writeln!(std::io::stdout(), "{line}");
+        for line in telemetry::embedded_metrics(report, now_us.div_euclid(1_000)) {
+            // Metrics that cannot be printed must not fail rows that are committed.
+            let _ = writeln!(std::io::stdout(), "{line}");
+        }
     }
 }
 

@@ -80,7 +80,7 @@ async fn main() -> Result<()> {
     let servers = Servers::of_environment(&args.python)?;
     let mut is_sound = true;
     if args.writers.iter().any(|n_writers| *n_writers > 0) {
-        is_sound &= measure_writers(&args, &servers).await?;
+        is_sound &= Box::pin(measure_writers(&args, &servers)).await?;
     }
     for catalog in args.catalogs.iter().filter(|_| args.commits > 0) {
         is_sound &= match catalog {

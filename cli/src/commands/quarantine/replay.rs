@@ -6,7 +6,8 @@ use std::fmt;
 use futures::StreamExt as _;
 use pipeline::{
     Pipeline, PipelineError, Quarantine, ReplayOptions, ReplayOutcome, ReplayReport, Settings,
-    Stored, settings::Mode,
+    Stored,
+    settings::{Mode, RouteSettings},
 };
 use serde::Serialize;
 
@@ -94,6 +95,8 @@ impl<'a> Tables<'a> {
         if !self.open.contains_key(table) {
             let mut settings = self.settings.clone();
             settings.table.name.clone_from(table);
+            // What was quarantined for a table is replayed into that table, whatever the routes say today.
+            settings.routes = RouteSettings::default();
             // Whoever waits at the desk gets a snapshot, not a receipt for one.
             settings.mode = Mode::Direct;
             match Pipeline::open(settings).await {

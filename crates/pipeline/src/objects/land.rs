@@ -1,48 +1,41 @@
-//! One object into the table: many pieces, one receipt.
+//! One object into its tables: many pieces, one receipt for each table.
 
 use std::{collections::HashSet, sync::Arc, time::Instant};
 
-use bytes::Bytes;
-use lake::{BatchId, DataFile, ReceiptSource, SourceRecords, Token};
+use futures::{StreamExt as _, stream};
+use lake::{BatchId, ReceiptSource, SourceRecords};
 
 use super::{
     SourceObject,
     read::{NotRead, ObjectPieces},
+    work::{Share, Work},
 };
 use crate::{
-    InflateError, Invocation, Outcome, Payload, Pipeline, PipelineError, Record, Report,
-    SourceBatch,
-    frame::frame,
+    InflateError, Invocation, Outcome, Pipeline, PipelineError, Report,
+    lots::Lot,
     open_table::OpenTable,
-    pieces::Piece,
-    pipeline::{Landing, MAX_ROUNDS, give_up_at, ms_since},
+    pipeline::{MAX_ROUNDS, give_up_at, ms_since},
     read::Content,
+    report::LandedTable,
+    steps::failed,
+    tables::MAX_TABLES_AT_ONCE,
+    tally::inflated_bytes,
 };
 
-/// How often an object is read from its beginning, since the table may change so that its files do not fit any more.
+/// How often an object is read from its beginning, since a table may change so that its files do not fit any more.
 const MAX_READS: u32 = 4;
 
 /// What became of the object as a whole.
-enum Landed {
-    /// These files hold its rows.
-    Files(Vec<DataFile>),
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    /// Files and quarantine hold all of it.
+    Whole,
     Superseded,
 }
 
-/// What every piece of an object shares.
-struct Work<'a> {
-    object: &'a SourceObject,
-    batch: BatchId,
-    invocation: &'a Invocation,
-    arrival_us: i64,
-    n_pieces: u64,
-    n_events: i64,
-    before_bytes: usize,
-}
-
 impl Pipeline {
-    /// Lands an object: returns when all of its events are committed as one batch, in the quarantine, or when it turns out to
-    /// have been replaced. It is read in pieces, so that memory does not depend on its size.
+    /// Lands an object: returns when all of its events are committed, as one batch in each table, in the quarantine, or when it
+    /// turns out to have been replaced. It is read in pieces, so that memory does not depend on its size.
     ///
     /// # Errors
     ///
@@ -75,7 +68,7 @@ impl Pipeline {
         give_up: Option<tokio::time::Instant>,
     ) -> Result<Report, PipelineError> {
         let started = Instant::now();
-        let mut open = self.current(invocation).await?;
+        let mut n_events = 0;
         for read in 0..MAX_READS {
             let mut report = Report::of_object(&self.name.to_string(), self.is_staged());
             let finished = |mut report: Report, outcome| {
@@ -83,77 +76,123 @@ impl Pipeline {
                 report.elapsed_ms.total = ms_since(started);
                 Ok(report)
             };
-            let batch = BatchId {
-                token: Token::new(open.table.uuid(), "s3", object.source_id().as_bytes()),
-                attempt: invocation.seed.wrapping_add(u64::from(read) << 32),
-            };
-            if self.is_object_known(object, &batch, invocation).await? {
-                report.is_repeat = true;
-                return finished(report, Outcome::Known);
-            }
-            let landed = self.write_object(&mut open, object, batch, invocation, &mut report);
-            let files = match landed.await? {
-                Landed::Files(files) => files,
-                Landed::Superseded => {
-                    // What was written of it belongs to no receipt, and so to nobody.
-                    let report = Report::of_object(&report.table, report.is_staged);
-                    return finished(report, Outcome::Superseded);
+            let routes = self.routes.as_ref().map(|routes| routes.fingerprint());
+            let mut work = Work::new(object, invocation, routes, read);
+            if self.routes.is_none() {
+                let open = self.current(invocation).await?;
+                let share = self.share(open, &work).await?;
+                if share.is_known {
+                    report.is_repeat = true;
+                    return finished(report, Outcome::Known);
                 }
+                work.shares.insert(self.name.clone(), share);
+            }
+            if self.write_object(&mut work, &mut report).await? == Written::Superseded {
+                // What was written of it belongs to no receipt, and so to nobody.
+                let report = Report::of_object(&report.table, report.is_staged);
+                return finished(report, Outcome::Superseded);
+            }
+            n_events = usize::try_from(work.n_events).unwrap_or(0);
+            let is_known = |share: &Share| share.is_known;
+            let all_known = !work.shares.is_empty() && work.shares.values().all(is_known);
+            let Some(tables) = self.hand_over_object(work, give_up).await? else {
+                continue;
             };
-            report.set_files(&files);
+            report.set_tables(tables, self.routes.is_some());
+            let outcome = if all_known {
+                Outcome::Known
+            } else {
+                report.outcome_of_object()
+            };
+            return finished(report, outcome);
+        }
+        Err(PipelineError::SchemaContention {
+            table: self.name.to_string(),
+            n_rounds: MAX_READS,
+            n_events,
+        })
+    }
+
+    /// Commits what each table gets, or sends the receipts. Nothing when a table changed so that its files do not fit.
+    async fn hand_over_object(
+        &self,
+        work: Work<'_>,
+        give_up: Option<tokio::time::Instant>,
+    ) -> Result<Option<Vec<LandedTable>>, PipelineError> {
+        let (object, invocation) = (work.object, work.invocation);
+        let shares = stream::iter(work.shares.into_values()).map(async |mut share| {
+            if share.is_known {
+                return Ok((true, share.facts));
+            }
+            share.facts.set_files(&share.files);
             let clock = Instant::now();
             let source = ReceiptSource {
                 kind: "s3".to_owned(),
                 records: SourceRecords::One(object.source_id()),
             };
             let written_at_ms = self.object_dated_ms(object, invocation);
-            let receipt = lake::Receipt::new(&open.table, &batch, written_at_ms, source, files);
-            let is_done = self
-                .hand_over(receipt, invocation, give_up, &mut report)
-                .await?;
-            report.elapsed_ms.commit += ms_since(clock);
-            if is_done {
-                let outcome = report.outcome_of_object();
-                return finished(report, outcome);
+            let table = &share.open.table;
+            let receipt =
+                lake::Receipt::new(table, &share.batch, written_at_ms, source, share.files);
+            let handing = self.hand_over(receipt, invocation, give_up, &mut share.facts);
+            let is_done = handing.await?;
+            share.facts.elapsed_ms.commit += ms_since(clock);
+            if !is_done {
+                self.tables.forget(table.name());
             }
-            open = self.reload(invocation).await?;
-        }
-        Err(PipelineError::SchemaContention {
-            table: self.name.to_string(),
-            n_rounds: MAX_READS,
-            n_events: 0,
+            Ok((is_done, share.facts))
+        });
+        // One that fails keeps no other from landing, which is known when the object comes again.
+        let shares: Vec<_> = shares.buffered(MAX_TABLES_AT_ONCE).collect().await;
+        let shares: Vec<_> = shares.into_iter().collect::<Result<_, PipelineError>>()?;
+        let all_done = shares.iter().all(|(is_done, _)| *is_done);
+        Ok(all_done.then(|| shares.into_iter().map(|(_, facts)| facts).collect()))
+    }
+
+    /// What a table gets of an object: nothing yet.
+    async fn share(&self, open: Arc<OpenTable>, work: &Work<'_>) -> Result<Share, PipelineError> {
+        let payload = work.payload();
+        let batch = BatchId {
+            token: open.token(&payload, &payload.records),
+            attempt: work.attempt,
+        };
+        let is_known = self.is_object_known(work, &open, &batch).await?;
+        let mut facts = LandedTable::of(&open.table.name().to_string());
+        facts.is_repeat = is_known;
+        Ok(Share {
+            open,
+            batch,
+            is_known,
+            files: Vec::new(),
+            facts,
         })
     }
 
     /// Whether an earlier notification brought the object. In staged mode the committer looks.
     async fn is_object_known(
         &self,
-        object: &SourceObject,
+        work: &Work<'_>,
+        open: &OpenTable,
         batch: &BatchId,
-        invocation: &Invocation,
     ) -> Result<bool, PipelineError> {
         if self.is_staged() {
             return Ok(false);
         }
-        let since_ms = self.object_dated_ms(object, invocation);
+        let table = open.table.name();
+        let since_ms = self.object_dated_ms(work.object, work.invocation);
         let tokens = HashSet::from([batch.token]);
-        let known = self
-            .lake
-            .committed(&self.name, &tokens, since_ms, None)
-            .await;
-        let known = known.map_err(|source| self.failed("look into the ledger of", source))?;
+        let known = self.lake.committed(table, &tokens, since_ms, None).await;
+        let known = known.map_err(|source| failed(table, "look into the ledger of", source))?;
         Ok(known.contains_key(&batch.token))
     }
 
     /// Writes data files and quarantine of all pieces.
     async fn write_object(
         &self,
-        open: &mut Arc<OpenTable>,
-        object: &SourceObject,
-        batch: BatchId,
-        invocation: &Invocation,
+        work: &mut Work<'_>,
         report: &mut Report,
-    ) -> Result<Landed, PipelineError> {
+    ) -> Result<Written, PipelineError> {
+        let object = work.object;
         let Some(reader) = &self.objects else {
             return Err(PipelineError::NoSource {
                 location: object.location(),
@@ -161,145 +200,130 @@ impl Pipeline {
         };
         let mut pieces = match ObjectPieces::open(reader, object).await {
             Ok(pieces) => pieces,
-            Err(NotRead::Superseded) => return Ok(Landed::Superseded),
+            Err(NotRead::Superseded) => return Ok(Written::Superseded),
             Err(NotRead::Failed(error)) => return Err(error),
             Err(NotRead::Broken(reason)) => {
                 let rest = Content::Unreadable(InflateError::Rest { reason });
-                let mut work = Work::new(object, batch, invocation, None);
-                return self
-                    .write_piece(open, &mut work, rest, report)
-                    .await
-                    .map(Landed::Files);
+                self.write_piece(work, rest, report).await?;
+                return Ok(Written::Whole);
             }
         };
-        let mut work = Work::new(object, batch, invocation, pieces.modified_ms);
-        let mut files = Vec::new();
+        work.arrive(pieces.modified_ms);
         loop {
             let clock = Instant::now();
             let next = pieces.next().await;
             report.elapsed_ms.read += ms_since(clock);
             let (content, is_last) = match next {
-                Ok(None) => return Ok(Landed::Files(files)),
+                Ok(None) => return Ok(Written::Whole),
                 Ok(Some(piece)) => (work.content(piece), false),
-                Err(NotRead::Superseded) => return Ok(Landed::Superseded),
+                Err(NotRead::Superseded) => return Ok(Written::Superseded),
                 Err(NotRead::Failed(error)) => return Err(error),
                 Err(NotRead::Broken(reason)) => {
                     (Content::Unreadable(InflateError::Rest { reason }), true)
                 }
             };
-            files.extend(self.write_piece(open, &mut work, content, report).await?);
+            self.write_piece(work, content, report).await?;
             if is_last {
-                return Ok(Landed::Files(files));
+                return Ok(Written::Whole);
             }
         }
     }
 
-    /// Writes data files and quarantine of one piece.
+    /// Writes data files and quarantine of one piece, for one table after another.
     async fn write_piece(
         &self,
-        open: &mut Arc<OpenTable>,
         work: &mut Work<'_>,
         content: Content,
         report: &mut Report,
-    ) -> Result<Vec<DataFile>, PipelineError> {
+    ) -> Result<(), PipelineError> {
         let (payload, contents) = (Arc::new(work.payload()), Arc::new(vec![content]));
-        let batch = work.next_batch();
+        report.inflated_bytes += inflated_bytes(&contents);
+        let lots = match &self.routes {
+            None => {
+                let share = work.shares.get(&self.name);
+                let open = match share {
+                    Some(share) => Arc::clone(&share.open),
+                    None => self.current(work.invocation).await?,
+                };
+                vec![Lot::of_all(open, payload, Arc::clone(&contents))]
+            }
+            Some(routes) => {
+                let dealing = self.deal(routes, &payload, &contents, work.invocation);
+                let (dealt, failures) = dealing.await?;
+                if let Some((_, error)) = failures.into_iter().next() {
+                    return Err(error);
+                }
+                dealt.lots
+            }
+        };
+        work.n_pieces += 1;
+        for lot in lots {
+            let name = lot.open.table.name().clone();
+            let mut share = match work.shares.remove(&name) {
+                Some(share) => share,
+                None => self.share(Arc::clone(&lot.open), work).await?,
+            };
+            let written = if share.is_known {
+                Ok(())
+            } else {
+                self.write_share(&mut share, &lot, work).await
+            };
+            work.shares.insert(name, share);
+            written?;
+        }
+        work.pass(&contents);
+        Ok(())
+    }
+
+    /// Writes data files and quarantine of what one table gets of a piece.
+    async fn write_share(
+        &self,
+        share: &mut Share,
+        lot: &Lot,
+        work: &Work<'_>,
+    ) -> Result<(), PipelineError> {
+        let batch = BatchId {
+            attempt: share.batch.attempt.wrapping_add(work.n_pieces),
+            ..share.batch
+        };
+        let Share { open, facts, .. } = share;
         for _ in 0..MAX_ROUNDS {
             let clock = Instant::now();
             let now_us = work.invocation.now_us;
-            let landing = self.flatten(open, &payload, &contents, now_us).await?;
-            report.elapsed_ms.flatten += ms_since(clock);
+            let landing = self
+                .flatten(open, &lot.payload, &lot.contents, now_us)
+                .await?;
+            facts.elapsed_ms.flatten += ms_since(clock);
 
             let clock = Instant::now();
             let is_raced = self.widen(open, &landing, work.invocation).await?;
-            report.elapsed_ms.schema += ms_since(clock);
+            facts.elapsed_ms.schema += ms_since(clock);
             if is_raced {
                 continue; // Another writer changed the schema first: flatten again from the bytes.
             }
+            facts.n_new_columns += landing.flattened.new_columns.len() as u64;
 
             let clock = Instant::now();
             let files = self.write(open, &landing, &batch).await?;
-            report.elapsed_ms.write += ms_since(clock);
+            facts.elapsed_ms.write += ms_since(clock);
 
             let clock = Instant::now();
             let place = self.quarantine(open, &landing, &batch).await?;
-            report.elapsed_ms.quarantine += ms_since(clock);
-            report.add_piece(&landing, place);
-            work.pass(&landing);
-            return Ok(files);
+            facts.elapsed_ms.quarantine += ms_since(clock);
+            facts.quarantine = facts.quarantine.take().or(place);
+            facts.add_events(&landing, true);
+            share.files.extend(files);
+            return Ok(());
         }
         Err(PipelineError::SchemaContention {
-            table: self.name.to_string(),
+            table: facts.table.clone(),
             n_rounds: MAX_ROUNDS,
-            n_events: crate::tally::n_events(&contents),
+            n_events: crate::tally::n_events(&lot.contents),
         })
     }
 
     /// The object cannot have been delivered before it was written; its notification was made right then.
     fn object_dated_ms(&self, object: &SourceObject, invocation: &Invocation) -> i64 {
         self.dated_back_ms(object.notified_us.div_euclid(1_000), invocation)
-    }
-}
-
-impl<'a> Work<'a> {
-    fn new(
-        object: &'a SourceObject,
-        batch: BatchId,
-        invocation: &'a Invocation,
-        modified_ms: Option<i64>,
-    ) -> Self {
-        let written_us = modified_ms.and_then(|ms| ms.checked_mul(1_000));
-        Self {
-            object,
-            batch,
-            invocation,
-            arrival_us: written_us.unwrap_or(object.notified_us),
-            n_pieces: 0,
-            n_events: 0,
-            before_bytes: 0,
-        }
-    }
-
-    /// The events of a piece.
-    fn content(&mut self, piece: Piece) -> Content {
-        self.before_bytes = usize::try_from(piece.offset).unwrap_or(usize::MAX);
-        let body = Bytes::from(piece.body);
-        let frames = frame(&body, usize::MAX).numbered_from(self.n_events);
-        Content::Events { body, frames }
-    }
-
-    /// A payload for what comes next of the object. Its body is in its content.
-    fn payload(&self) -> Payload {
-        let source_id = self.object.source_id();
-        Payload {
-            source: SourceBatch::object(&source_id, self.before_bytes),
-            records: vec![Record {
-                delivery_id: self.object.delivery_id.clone(),
-                source_id,
-                arrival_us: self.arrival_us,
-                body: Bytes::new(),
-                is_base64: false,
-            }],
-        }
-    }
-
-    /// Names for the files of the next piece.
-    fn next_batch(&mut self) -> BatchId {
-        self.n_pieces += 1;
-        BatchId {
-            attempt: self.batch.attempt.wrapping_add(self.n_pieces),
-            ..self.batch
-        }
-    }
-
-    /// Counts what is done.
-    fn pass(&mut self, landing: &Landing) {
-        for content in landing.contents.iter() {
-            if let Content::Events { body, frames } = content {
-                let n_events = frames.n_events() + usize::from(frames.broken.is_some());
-                self.n_events += i64::try_from(n_events).unwrap_or(i64::MAX);
-                self.before_bytes += body.len();
-            }
-        }
     }
 }

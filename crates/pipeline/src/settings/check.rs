@@ -50,6 +50,7 @@ impl Settings {
         if self.table.name.parse::<lake::TableName>().is_err() {
             return wrong("table.name", self.table.name.clone());
         }
+        self.routes.check()?;
         for term in &self.table.partitioning {
             if let Err(error) = term.parse::<lake::PartitionTerm>() {
                 let expected = Some(error.reason.to_owned());
@@ -125,6 +126,7 @@ impl Settings {
             let key = "source_buckets";
             return Err(wrong_value(key, key, own));
         }
+        self.check_routes()?;
         let missing = needs.into_iter().find(|(is_missing, ..)| *is_missing);
         match missing {
             None => Ok(()),
@@ -237,14 +239,14 @@ impl Settings {
 }
 
 /// A value of the right type that is wrong nevertheless.
-struct Wrong {
-    key: &'static str,
-    value: String,
-    expected: Option<String>,
+pub(super) struct Wrong {
+    pub(super) key: &'static str,
+    pub(super) value: String,
+    pub(super) expected: Option<String>,
 }
 
 impl Wrong {
-    fn new(key: &'static str, value: String) -> Self {
+    pub(super) fn new(key: &'static str, value: String) -> Self {
         Self {
             key,
             value,
@@ -268,7 +270,7 @@ pub(super) fn check_alone(key: &Key, value: &Value, name: &str) -> Result<(), Se
     })
 }
 
-fn expected_of(path: &str) -> &'static str {
+pub(super) fn expected_of(path: &str) -> &'static str {
     KEYS.iter()
         .find(|key| key.path == path)
         .map_or("", |key| key.expected)

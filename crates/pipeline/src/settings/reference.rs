@@ -58,7 +58,7 @@ const FLAG: &str = "write `true` or `false`";
 
 /// All settings, in the order of the reference table.
 #[rustfmt::skip] // One key, one block: the table is read far more often than changed.
-pub(super) const KEYS: [Key; 47] = [
+pub(super) const KEYS: [Key; 51] = [
     key("warehouse", Kind::Text, "write the path of a directory, or `s3://bucket/prefix`",
         "Where tables, quarantine and large receipts are: a directory, made when absent, or `s3://bucket/prefix`."),
     key("catalog_uri", Kind::Text, URL,
@@ -153,6 +153,14 @@ pub(super) const KEYS: [Key; 47] = [
         "Most columns that one batch adds."),
     key("table.shape.max_event_bytes", Kind::Number, "write a number of bytes",
         "Events longer than this many bytes are quarantined."),
+    key("routes.field", Kind::Text, "write the name of a key like `event_type`, or an RFC 6901 pointer like `/meta/type`",
+        "Where an event says what it is, as text. None: all events go to one table."),
+    key("routes.tables", Kind::List, "write names of tables without their namespace, like `clicks, orders`",
+        "Tables beside `table.name` that events go to whose value becomes their name. Made when absent, if `table.create` is set."),
+    key("routes.to", Kind::Map, "write names of tables without their namespace, like `{ page_view = \"views\" }`",
+        "For values of the field the tables, beside `table.name`, that their events go to. Made when absent, if `table.create` is set."),
+    key("routes.max_tables", Kind::Number, "write a number from 0 to 10000",
+        "Other values make tables of their own while the namespace holds fewer tables than this, all counted. 0: none; their events go to `table.name`."),
 ];
 
 /// The table of all settings in Markdown, as the README shows it.

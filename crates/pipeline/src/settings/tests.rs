@@ -216,7 +216,9 @@ fn the_reference_lists_every_setting_once() {
 
 fn collect(path: &str, value: &serde_json::Value, fields: &mut Vec<String>) {
     match value {
-        serde_json::Value::Object(members) if path == "table" || path == "table.shape" => {
+        serde_json::Value::Object(members)
+            if matches!(path, "table" | "table.shape" | "routes") =>
+        {
             for (name, value) in members {
                 collect(&format!("{path}.{name}"), value, fields);
             }

@@ -12,6 +12,7 @@ mod queue;
 mod replay;
 #[cfg(test)]
 mod replayed_messages;
+mod routes;
 #[cfg(test)]
 mod shards;
 #[cfg(test)]

@@ -316,3 +316,51 @@ async fn eventbridge_tells_of_objects_too() {
     function.invoke("r2", &event).await.unwrap();
     assert_eq!(function.n_committed().await, 3); // The envelope itself, as of any other event.
 }
+
+#[tokio::test]
+async fn the_events_of_an_object_land_in_the_tables_that_they_name_and_once_in_each() {
+    let store = Arc::new(Store::default());
+    let line = "{\"type\":\"clicks\",\"pad\":\"";
+    let pad = "x".repeat(1 << 20);
+    let mut body = String::new();
+    // More than a piece: the numbers of the events go on from one to the next.
+    for n in 0..40 {
+        let _ = writeln!(
+            body,
+            "{line}{pad}\",\"n\":{n}}}\n{{\"type\":\"order\"}}\noops"
+        );
+    }
+    store.put("a.ndjson", "tag-1", body);
+    let variables = [
+        ("CALVE_SOURCE_BUCKETS", BUCKET),
+        ("CALVE_ROUTES_FIELD", "type"),
+        ("CALVE_ROUTES_TABLES", "clicks"),
+        ("CALVE_TABLE_SHAPE_MAX_EVENT_BYTES", "2000000"),
+    ];
+    let function = Function::start_with_objects(store.clone(), &variables).await;
+    let payload = notification("a.ndjson", "tag-1");
+    let answer = function.invoke("r1", &payload).await.unwrap();
+    let of_tables = answer[0]["tables"].as_array().unwrap().iter();
+    let of_tables: Vec<_> = of_tables
+        .map(|table| json!([table["table"], table["n_rows"], table["n_refused"]]))
+        .collect();
+    assert_eq!(
+        of_tables,
+        [
+            json!(["analytics.clicks", 40, 0]),
+            json!(["analytics.events", 40, 40])
+        ]
+    );
+    let rows = function.rows();
+    let numbers: Vec<i64> = rows
+        .iter()
+        .map(|row| row["_source_index"].as_i64().unwrap())
+        .collect();
+    let expected: Vec<i64> = (0..120).filter(|number| number % 3 < 2).collect();
+    assert_eq!((numbers, function.n_committed().await), (expected, 40));
+    assert_eq!(function.quarantined().len(), 40);
+
+    let again = function.invoke("r2", &payload).await.unwrap();
+    assert_eq!(again[0]["n_records_known"], 1);
+    assert_eq!(function.rows(), rows);
+}
