@@ -12,6 +12,7 @@ mod queue;
 mod replay;
 #[cfg(test)]
 mod replayed_messages;
+#[cfg(test)]
 mod routes;
 #[cfg(test)]
 mod shards;
