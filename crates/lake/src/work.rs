@@ -13,7 +13,7 @@ use crate::error::LakeError;
 use crate::lake::Lake;
 use crate::ledger::{LEDGER_PROPERTY, NewCommit, Wanted};
 use crate::manifests::{current_manifests, write_manifest_list, write_manifests};
-use crate::merge::{Merged, merge, replaced};
+use crate::merge::{Merged, replaced};
 use crate::metadata::metadata_directory;
 use crate::name::TableName;
 use crate::overlap::Remainder;
@@ -44,7 +44,7 @@ pub(crate) struct Work<'a> {
     sent: Vec<Sent>,
     /// The manifests written last, and the files that they name.
     manifests: Option<(Vec<String>, Vec<ManifestFile>)>,
-    merged: Vec<Merged>,
+    merged: Option<Merged>,
     last_error: Option<CommitError>,
 }
 
@@ -85,7 +85,7 @@ impl<'a> Work<'a> {
             remainders: HashMap::new(),
             sent: Vec::new(),
             manifests: None,
-            merged: Vec::new(),
+            merged: None,
             last_error: None,
         }
     }
@@ -332,15 +332,16 @@ impl<'a> Work<'a> {
         Ok(manifests)
     }
 
-    /// The manifests of the current snapshot, merged where there are many of them.
+    /// The manifests of the current snapshot, some of them merged where there are many.
     ///
-    /// They are merged for the first attempt only; later ones use what was merged, if all of it is still there. A merge that
-    /// fails harms nothing: the list is longer than it might be.
+    /// They are merged for the first attempt only; later ones use what was merged, if all of it is still there.
     async fn inherited(&mut self, table: &Table) -> Result<Vec<ManifestFile>, Cause> {
         let (storage, metadata) = (table.storage().as_ref(), table.metadata());
         let manifests = current_manifests(storage, metadata).await?;
-        if self.sent.is_empty() && self.merged.is_empty() {
-            self.merged = merge(storage, metadata, &manifests).await;
+        if self.sent.is_empty() && self.merged.is_none() {
+            let (pace, deadline) = (&self.lake.merges, self.options.deadline);
+            let merged = pace.merge(storage, metadata, &manifests, deadline);
+            self.merged = merged.await;
         }
         Ok(self.merged.iter().fold(manifests, replaced))
     }

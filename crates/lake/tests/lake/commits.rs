@@ -1,10 +1,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use iceberg::TableUpdate;
-use iceberg::spec::{
-    FormatVersion, MAIN_BRANCH, Manifest, ManifestFile, ManifestList, SnapshotReference,
-    SnapshotRetention,
-};
+use iceberg::spec::{MAIN_BRANCH, SnapshotReference, SnapshotRetention};
 use lake::{
     Catalog as _, CommitOptions, DEFAULT_CATALOG_NAME, Disposition, Lake, LakeError, LocalStorage,
     ReceiptOutcome, SqliteCatalog,
@@ -395,67 +392,6 @@ async fn the_ledger_goes_on_in_new_segments_and_forgets_nothing() {
         vec![ReceiptOutcome::AlreadyCommitted; 12]
     );
     assert_eq!(warehouse.ids().await.len(), 12);
-}
-
-#[tokio::test]
-async fn manifests_are_merged_so_that_their_list_stays_short_and_no_file_is_lost() {
-    let warehouse = Warehouse::new().await;
-    let merge_four = BTreeMap::from([(
-        "commit.manifest.min-count-to-merge".to_owned(),
-        "4".to_owned(),
-    )]);
-    warehouse
-        .lake
-        .set_properties(&warehouse.table().await, &merge_four)
-        .await
-        .unwrap();
-    let mut expected = Vec::new();
-    for n in 0..40 {
-        let id = format!("{n:02}");
-        let receipt = warehouse.receipt(&id, &[&id]).await;
-        warehouse.commit(vec![receipt]).await;
-        expected.push(id);
-        assert!(manifests(&warehouse).await.len() <= 10, "after {n}");
-    }
-    assert_eq!(warehouse.ids().await, expected);
-    // Each file still belongs to the snapshot that brought it.
-    let table = warehouse.table().await;
-    let summary = &table
-        .metadata()
-        .current_snapshot()
-        .unwrap()
-        .summary()
-        .additional_properties;
-    assert_eq!(summary["total-data-files"], "40");
-    let mut sequence_numbers = Vec::new();
-    for manifest in manifests(&warehouse).await {
-        let bytes = warehouse
-            .lake
-            .storage()
-            .get(&manifest.manifest_path)
-            .await
-            .unwrap();
-        for entry in Manifest::parse_avro(&bytes).unwrap().entries() {
-            let inherited = Some(manifest.sequence_number);
-            sequence_numbers.extend(entry.sequence_number.or(inherited));
-            let snapshot_id = entry.snapshot_id.unwrap_or(manifest.added_snapshot_id);
-            let snapshot = table.metadata().snapshot_by_id(snapshot_id).unwrap();
-            assert_eq!(
-                Some(snapshot.sequence_number()),
-                entry.sequence_number.or(inherited)
-            );
-        }
-    }
-    sequence_numbers.sort_unstable();
-    assert_eq!(sequence_numbers, (1..=40).collect::<Vec<_>>());
-}
-
-async fn manifests(warehouse: &Warehouse) -> Vec<ManifestFile> {
-    let table = warehouse.table().await;
-    let location = table.metadata().current_snapshot().unwrap().manifest_list();
-    let bytes = warehouse.lake.storage().get(location).await.unwrap();
-    let list = ManifestList::parse_with_version(&bytes, FormatVersion::V2).unwrap();
-    list.consume_entries().into_iter().collect()
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod commits;
 mod dedupe;
 mod fakes;
 mod files;
+mod merging;
 mod races;
 mod ranges;
 mod support;
