@@ -64,6 +64,11 @@ pub enum ReceiptOutcome {
     },
     /// It is older than the horizon. It belongs into the quarantine.
     TooOld,
+    /// Its files would have to be written again, and that could not be done now. It is to be given again.
+    Later {
+        /// What could not be done, for a person.
+        reason: String,
+    },
 }
 
 /// What a commit did.
@@ -179,9 +184,8 @@ impl Lake {
     ///
     /// # Errors
     ///
-    /// [`LakeError::Commit`] when the deadline or the attempts ran out, or the catalog refused;
-    /// [`LakeError::ReadDataFile`] and [`LakeError::StoreDataFile`] when files could not be written again. Nothing is
-    /// known to be committed then, and the same receipts may be given again.
+    /// [`LakeError::Commit`] when the deadline or the attempts ran out, or the catalog refused. Nothing is known to be
+    /// committed then, and the same receipts may be given again.
     pub async fn commit(
         &self,
         name: &TableName,
@@ -204,7 +208,7 @@ impl Lake {
             };
             table.check_writable()?;
             work.recognise(&table).await?;
-            work.judge(&table);
+            work.judge(&table, is_remembered);
             work.leave_out_known(&table).await?;
             if work.pending().next().is_none() {
                 return Ok(work.report());

@@ -7,11 +7,10 @@ use tokio::time::Instant;
 use crate::backoff::SplitMix;
 use crate::catalog::{CommitError, Committed, retryable};
 use crate::commit::{CommitOptions, CommitReport, ReceiptOutcome};
-use crate::compatible;
 use crate::data_file::DataFile;
 use crate::error::LakeError;
 use crate::lake::Lake;
-use crate::ledger::{LEDGER_PROPERTY, NewCommit, Wanted};
+use crate::ledger::{LEDGER_PROPERTY, NewCommit};
 use crate::manifests::{current_manifests, write_manifest_list, write_manifests};
 use crate::merge::{Merged, replaced};
 use crate::metadata::metadata_directory;
@@ -31,7 +30,7 @@ pub(crate) const CLOCK_SKEW_MS: i64 = 60 * 60 * 1000;
 pub(crate) struct Work<'a> {
     pub(crate) lake: &'a Lake,
     name: &'a TableName,
-    options: &'a CommitOptions,
+    pub(crate) options: &'a CommitOptions,
     begun: Instant,
     pub(crate) random: SplitMix,
     pub(crate) receipts: Vec<Receipt>,
@@ -41,7 +40,7 @@ pub(crate) struct Work<'a> {
     /// What is left of receipts of which some records are in the table.
     pub(crate) remainders: HashMap<usize, Remainder>,
     /// Every commit that was sent: any of them may have happened.
-    sent: Vec<Sent>,
+    pub(crate) sent: Vec<Sent>,
     /// The manifests written last, and the files that they name.
     manifests: Option<(Vec<String>, Vec<ManifestFile>)>,
     merged: Option<Merged>,
@@ -49,11 +48,11 @@ pub(crate) struct Work<'a> {
 }
 
 /// A commit that was sent.
-struct Sent {
-    snapshot_id: i64,
-    manifest_list: String,
+pub(crate) struct Sent {
+    pub(crate) snapshot_id: i64,
+    pub(crate) manifest_list: String,
     /// The receipts, and what becomes of each if this commit happens.
-    outcomes: Vec<(usize, ReceiptOutcome)>,
+    pub(crate) outcomes: Vec<(usize, ReceiptOutcome)>,
     added: Added,
     n_expired_snapshots: usize,
 }
@@ -97,71 +96,6 @@ impl<'a> Work<'a> {
             .enumerate()
             .filter(|(_, outcome)| outcome.is_none())
             .map(|(i, _)| i)
-    }
-
-    /// Settles the receipts that are in the table, by our own commits whose answers were lost or by anybody's.
-    pub(crate) async fn recognise(&mut self, table: &Table) -> Result<(), LakeError> {
-        for sent in &self.sent {
-            let snapshot = table.metadata().snapshot_by_id(sent.snapshot_id);
-            if snapshot.is_some_and(|snapshot| snapshot.manifest_list() == sent.manifest_list) {
-                settle(&mut self.outcomes, sent);
-            }
-        }
-        let oldest_ms = self.pending().map(|i| self.receipts[i].written_at_ms).min();
-        let Some(oldest_ms) = oldest_ms else {
-            return Ok(());
-        };
-        let ranges = self.pending().filter_map(|i| self.receipts[i].range());
-        let wanted = Wanted {
-            shards: ranges.map(|range| range.shard).collect(),
-            tokens: self.pending().map(|i| self.receipts[i].token).collect(),
-        };
-        let since_ms = oldest_ms.max(self.options.now_ms - self.options.receipt_horizon_ms);
-        let known = self.lake.known(table, &wanted, since_ms).await?;
-        for i in self.pending().collect::<Vec<_>>() {
-            let receipt = &self.receipts[i];
-            let snapshot_id = known.tokens.get(&receipt.token);
-            let is_covered = receipt.range().is_some_and(|range| {
-                let records = known.ranges.get(&range.shard);
-                records.is_some_and(|records| records.covers(&range.first, &range.last))
-            });
-            if snapshot_id.is_some() || is_covered {
-                let by_us = snapshot_id.and_then(|id| self.outcome_by_us(*id, i));
-                self.outcomes[i] = Some(by_us.unwrap_or(ReceiptOutcome::AlreadyCommitted));
-            }
-        }
-        self.known = known.ranges;
-        Ok(())
-    }
-
-    /// What became of the receipt when the snapshot is one of ours.
-    fn outcome_by_us(&self, snapshot_id: i64, receipt: usize) -> Option<ReceiptOutcome> {
-        let sent = self
-            .sent
-            .iter()
-            .find(|sent| sent.snapshot_id == snapshot_id)?;
-        let mut outcomes = sent.outcomes.iter();
-        let found = outcomes.find(|(position, _)| *position == receipt);
-        found.map(|(_, outcome)| outcome.clone())
-    }
-
-    /// Settles the receipts that this table can never take.
-    pub(crate) fn judge(&mut self, table: &Table) {
-        let oldest_ms = self.options.now_ms - self.options.receipt_horizon_ms;
-        for i in self.pending().collect::<Vec<_>>() {
-            let receipt = &self.receipts[i];
-            if receipt.written_at_ms < oldest_ms {
-                self.outcomes[i] = Some(ReceiptOutcome::TooOld);
-            } else if let Err(reason) = compatible::check(receipt, table.metadata()) {
-                self.outcomes[i] = Some(ReceiptOutcome::Incompatible { reason });
-            }
-        }
-    }
-
-    /// Whether the table as it is remembered takes all receipts.
-    pub(crate) fn fits(&self, table: &Table) -> bool {
-        let mut pending = self.pending();
-        pending.all(|i| compatible::check(&self.receipts[i], table.metadata()).is_ok())
     }
 
     /// Gives up when there is no time or no attempt left.
@@ -413,7 +347,7 @@ impl<'a> Work<'a> {
     }
 }
 
-fn settle(outcomes: &mut [Option<ReceiptOutcome>], sent: &Sent) {
+pub(crate) fn settle(outcomes: &mut [Option<ReceiptOutcome>], sent: &Sent) {
     for (i, outcome) in &sent.outcomes {
         outcomes[*i] = Some(outcome.clone());
     }

@@ -7,12 +7,11 @@ use lake::{
     ReceiptOutcome, SqliteCatalog,
 };
 
-use crate::fakes::{Answer, FullDisk, Luck, UnluckyCatalog};
+use crate::fakes::{Answer, BadDisk, Fault, Luck, UnluckyCatalog};
 use crate::support::{NOW_MS, Warehouse, committed, options, outcomes};
 
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
-const DAY_MS: i64 = 24 * HOUR_MS;
 
 #[tokio::test]
 async fn committed_rows_are_read_back_and_the_summary_counts_them() {
@@ -395,89 +394,6 @@ async fn the_ledger_goes_on_in_new_segments_and_forgets_nothing() {
 }
 
 #[tokio::test]
-async fn receipts_that_do_not_fit_are_named_and_harm_no_others() {
-    let warehouse = Warehouse::new().await;
-    let good = warehouse.receipt("good", &["1"]).await;
-    let mut other_table = warehouse.receipt("other table", &["2"]).await;
-    other_table.table_uuid = uuid::Uuid::nil();
-    let mut gone = warehouse.receipt("gone", &["3"]).await;
-    gone.columns.insert(99, iceberg::spec::PrimitiveType::Long);
-    let mut narrowed = warehouse.receipt("narrowed", &["4"]).await;
-    narrowed
-        .columns
-        .insert(3, iceberg::spec::PrimitiveType::String);
-    let mut promoted = warehouse.receipt("promoted", &["5"]).await;
-    promoted
-        .columns
-        .insert(3, iceberg::spec::PrimitiveType::Int);
-    let mut without_time = warehouse.receipt("without time", &["6"]).await;
-    without_time.columns.remove(&1);
-    let mut newer = warehouse.receipt("newer", &["7"]).await;
-    newer.format = 2;
-    let mut no_spec = warehouse.receipt("no spec", &["8"]).await;
-    no_spec.data_files[0].spec_id = 5;
-    let mut old = warehouse.receipt("old", &["9"]).await;
-    old.written_at_ms = NOW_MS - 15 * DAY_MS;
-    let mut empty = warehouse.receipt("empty", &["10"]).await;
-    empty.data_files.clear();
-
-    let all = vec![
-        good,
-        other_table,
-        gone,
-        narrowed,
-        promoted,
-        without_time,
-        newer,
-        no_spec,
-        old,
-        empty,
-    ];
-    let report = warehouse.commit(all).await;
-    let reasons: Vec<String> = outcomes(&report)
-        .into_iter()
-        .map(|outcome| match outcome {
-            ReceiptOutcome::Incompatible { reason } => reason,
-            ReceiptOutcome::Committed { .. } => "committed".to_owned(),
-            outcome => format!("{outcome:?}"),
-        })
-        .collect();
-    let uuid = warehouse.table().await.uuid();
-    assert_eq!(
-        reasons,
-        [
-            "committed",
-            &format!(
-                "it was written for the table with id {}, and the table of that name now has id {uuid}",
-                uuid::Uuid::nil()
-            ),
-            "the table has no column with field id 99",
-            "column `n` was written as `string` and is `long` in the table",
-            "committed",
-            "the table requires column `event_time`",
-            "the receipt has format 2, and this program knows formats up to 1",
-            "the table has no partition spec 5",
-            "TooOld",
-            "Empty",
-        ]
-    );
-    assert_eq!(warehouse.ids().await, ["1", "5"]);
-}
-
-#[tokio::test]
-async fn a_receipt_survives_the_queue_as_json() {
-    let warehouse = Warehouse::partitioned_by(&["day(event_time)", "bucket(4, id)", "id"]).await;
-    let receipt = warehouse.receipt("a", &["1", "2", "ä\u{10ffff}"]).await;
-    assert_eq!(receipt.data_files.len(), 3);
-    let json = serde_json::to_string(&receipt).unwrap();
-    let back: lake::Receipt = serde_json::from_str(&json).unwrap();
-    assert_eq!(back, receipt);
-    let report = warehouse.commit(vec![back]).await;
-    assert_eq!(outcomes(&report), [committed(&report)]);
-    assert_eq!(warehouse.ids().await.len(), 3);
-}
-
-#[tokio::test]
 async fn a_full_disk_names_the_object_and_changes_nothing() {
     for word in [
         "/data/",
@@ -487,7 +403,7 @@ async fn a_full_disk_names_the_object_and_changes_nothing() {
         ".metadata.json",
     ] {
         let warehouse = Warehouse::new().await;
-        let lake = FullDisk::under(warehouse.directory.path(), word);
+        let lake = BadDisk::under(warehouse.directory.path(), Fault::Full(word.to_owned()));
         let error = if word == "/data/" {
             let table = lake.load_table(&warehouse.name).await.unwrap().unwrap();
             let id = crate::support::batch_id(&table, "a");

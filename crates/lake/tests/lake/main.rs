@@ -13,5 +13,6 @@ mod files;
 mod merging;
 mod races;
 mod ranges;
+mod receipts;
 mod support;
 mod tables;

@@ -6,11 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use iceberg::spec::{FormatVersion, Manifest, ManifestFile, ManifestList};
-use lake::{
-    CommitOptions, DEFAULT_CATALOG_NAME, Lake, Listed, LocalStorage, Put, SqliteCatalog, Storage,
-    StorageError,
-};
+use lake::{CommitOptions, Listed, LocalStorage, Put, Storage, StorageError};
 
+use crate::fakes::lake_on;
 use crate::support::{Warehouse, options};
 
 #[tokio::test]
@@ -170,11 +168,7 @@ async fn a_merge_that_never_ends_holds_up_neither_its_commit_nor_the_next() {
         warehouse.commit(vec![receipt]).await;
     }
     let storage = Arc::new(Stuck::default());
-    let location = format!("file://{}", warehouse.directory.path().display());
-    let path = warehouse.directory.path().join("catalog.db");
-    let name = DEFAULT_CATALOG_NAME;
-    let catalog = SqliteCatalog::open(&path, name, &location, storage.clone()).unwrap();
-    let lake = Lake::new(Arc::new(catalog), storage.clone());
+    let lake = lake_on(warehouse.directory.path(), storage.clone());
     for (id, n_reads) in [("5", 4), ("6", 4)] {
         let receipt = warehouse.receipt(id, &[id]).await;
         let in_time = CommitOptions {

@@ -12,7 +12,7 @@ use lake::{
 };
 use proptest::prelude::*;
 
-use crate::fakes::{Answer, Luck, UnluckyCatalog};
+use crate::fakes::{Answer, BadDisk, Fault, Luck, UnluckyCatalog};
 use crate::support::{
     DAY_US, NOW_MS, TODAY_US, Warehouse, committed, definition, options, outcomes,
 };
@@ -213,6 +213,38 @@ async fn a_receipt_whose_rows_cannot_be_told_apart_can_never_be_committed() {
     }
     assert_eq!(found[2], committed(&report));
     assert_eq!(warehouse.ids().await, ids_of(10..30));
+}
+
+#[tokio::test]
+async fn a_receipt_whose_files_cannot_be_read_now_comes_again_alone() {
+    let warehouse = warehouse().await;
+    let first = delivered(&warehouse.lake, &warehouse, 10..20).await;
+    warehouse.commit(vec![first]).await;
+
+    let unlucky = delivered(&warehouse.lake, &warehouse, 15..25).await;
+    let later = delivered(&warehouse.lake, &warehouse, 22..30).await;
+    let other = delivered(&warehouse.lake, &warehouse, 40..45).await;
+    let receipts = vec![unlucky.clone(), later, other];
+    for fault in [
+        Fault::Unreadable(unlucky.token.to_string()),
+        Fault::Full(unlucky.token.to_string()),
+    ] {
+        let lake = BadDisk::under(warehouse.directory.path(), fault);
+        let options = options(2);
+        let report = lake.commit(&warehouse.name, receipts.clone(), &options);
+        let found = outcomes(&report.await.unwrap());
+        let ReceiptOutcome::Later { reason } = &found[0] else {
+            panic!("{found:?}");
+        };
+        assert!(reason.contains(&unlucky.token.to_string()), "{reason}");
+        assert_eq!(
+            warehouse.ids().await,
+            ids_of((10..20).chain(22..30).chain(40..45))
+        );
+    }
+    let report = warehouse.commit(receipts).await;
+    assert_eq!(outcomes(&report)[0], committed(&report));
+    assert_eq!(warehouse.ids().await, ids_of((10..30).chain(40..45)));
 }
 
 /// What happens to a commit on its way.
