@@ -219,9 +219,9 @@ impl Lake {
                     self.recent.keep(&table, committed, options.now_ms);
                     return Ok(work.report());
                 }
-                Err(error) => {
+                Err(failure) => {
                     self.recent.forget(name);
-                    work.keep(error)?;
+                    work.keep(failure)?;
                 }
             }
             backoff.wait(options.deadline).await;

@@ -26,6 +26,9 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 /// How far the clocks of writers and committers may be apart.
 pub(crate) const CLOCK_SKEW_MS: i64 = 60 * 60 * 1000;
 
+/// After that many refusals in a row the catalog is taken at its word.
+const MAX_REFUSALS: u32 = 2;
+
 /// The receipts of one invocation on their way into the table.
 pub(crate) struct Work<'a> {
     pub(crate) lake: &'a Lake,
@@ -45,6 +48,16 @@ pub(crate) struct Work<'a> {
     manifests: Option<(Vec<String>, Vec<ManifestFile>)>,
     merged: Option<Merged>,
     last_error: Option<CommitError>,
+    /// How many of the last answers in a row were refusals.
+    n_refusals: u32,
+}
+
+/// Why an attempt did not end well.
+pub(crate) enum Failure {
+    /// Something that the commit needs could not be read or written.
+    NotSent(Cause),
+    /// The catalog's answer, or that there was none.
+    Answer(CommitError),
 }
 
 /// A commit that was sent.
@@ -86,6 +99,7 @@ impl<'a> Work<'a> {
             manifests: None,
             merged: None,
             last_error: None,
+            n_refusals: 0,
         }
     }
 
@@ -98,22 +112,27 @@ impl<'a> Work<'a> {
             .map(|(i, _)| i)
     }
 
-    /// Gives up when there is no time or no attempt left.
+    /// Gives up when there is no time or no attempt left, or when the catalog refused twice in a row: for the first time the
+    /// reason may have been what somebody else did meanwhile, or what the commit was to clean up besides.
     pub(crate) fn may_go_on(&mut self) -> Result<(), LakeError> {
         let late = self
             .options
             .deadline
             .is_some_and(|deadline| Instant::now() >= deadline);
-        if !late && self.n_attempts() < self.options.max_attempts {
-            return Ok(());
+        match self.last_error.take() {
+            Some(CommitError::Refused { source }) if self.n_refusals >= MAX_REFUSALS => {
+                Err(self.failed(retryable(source.as_ref()), source))
+            }
+            last_error if !late && self.n_attempts() < self.options.max_attempts => {
+                self.last_error = last_error;
+                Ok(())
+            }
+            Some(error) => Err(self.failed(true, error.into_cause())),
+            None => {
+                let source = "the deadline had passed before the first attempt".into();
+                Err(self.failed(true, source))
+            }
         }
-        Err(match self.last_error.take() {
-            Some(error) => self.failed(true, error.into_cause()),
-            None => self.failed(
-                true,
-                "the deadline had passed before the first attempt".into(),
-            ),
-        })
     }
 
     /// Writes what the commit needs and sends it, once.
@@ -123,9 +142,9 @@ impl<'a> Work<'a> {
         &mut self,
         table: &Table,
         is_remembered: bool,
-    ) -> Result<Table, CommitError> {
+    ) -> Result<Table, Failure> {
         // Until the commit is sent nothing has happened, whatever goes wrong.
-        let not_sent = |source: Cause| CommitError::Refused { source };
+        let not_sent = Failure::NotSent;
         let metadata = table.metadata();
         let receipts: Vec<usize> = self.pending().collect();
         let manifests = self.manifests(table, &receipts).await.map_err(not_sent)?;
@@ -156,10 +175,12 @@ impl<'a> Work<'a> {
             .await
             .map_err(not_sent)?;
         let references = table.references().map_err(|error| not_sent(error.into()))?;
-        // Somebody may have named a snapshot since the table was loaded.
-        let expired = match is_remembered {
-            true => Vec::new(),
-            false => references.expired(metadata, now_ms),
+        // Somebody may have named a snapshot since the table was loaded; and a catalog that refuses to have something cleaned
+        // up must not refuse the rows as well.
+        let expired = if is_remembered || self.n_refusals > 0 {
+            Vec::new()
+        } else {
+            references.expired(metadata, now_ms)
         };
         let mut updates = vec![
             TableUpdate::AddSnapshot {
@@ -203,7 +224,8 @@ impl<'a> Work<'a> {
             });
         }
         self.sent.push(sent);
-        let committed = self.send(requirements, updates.clone()).await?;
+        let answer = self.send(requirements, updates.clone()).await;
+        let committed = answer.map_err(Failure::Answer)?;
         if let Some(sent) = self.sent.last() {
             settle(&mut self.outcomes, sent);
         }
@@ -280,14 +302,17 @@ impl<'a> Work<'a> {
         Ok(self.merged.iter().fold(manifests, replaced))
     }
 
-    /// Remembers why the attempt failed, or gives up when the next would fail as well.
-    pub(crate) fn keep(&mut self, error: CommitError) -> Result<(), LakeError> {
-        match error {
-            CommitError::Refused { source } => {
-                let retryable = retryable(source.as_ref());
-                Err(self.failed(retryable, source))
-            }
-            error => {
+    /// Remembers why the attempt failed. Whatever the catalog answered, the table is to be looked at before anything else.
+    ///
+    /// # Errors
+    ///
+    /// When nothing was sent.
+    pub(crate) fn keep(&mut self, failure: Failure) -> Result<(), LakeError> {
+        match failure {
+            Failure::NotSent(source) => Err(self.failed(retryable(source.as_ref()), source)),
+            Failure::Answer(error) => {
+                let is_refusal = matches!(error, CommitError::Refused { .. });
+                self.n_refusals = if is_refusal { self.n_refusals + 1 } else { 0 };
                 self.last_error = Some(error);
                 Ok(())
             }

@@ -106,25 +106,6 @@ async fn a_commit_that_did_not_happen_is_sent_again_with_the_same_manifest() {
 }
 
 #[tokio::test]
-async fn a_refused_commit_is_not_sent_again() {
-    let warehouse = Warehouse::new().await;
-    let receipt = warehouse.receipt("a", &["1"]).await;
-    let lake = UnluckyCatalog::over(
-        warehouse.directory.path(),
-        vec![Luck::Fail(Answer::Refused)],
-    );
-    let error = lake
-        .commit(&warehouse.name, vec![receipt], &options(1))
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error, LakeError::Commit { n_attempts: 1, .. }),
-        "{error:?}"
-    );
-    assert_eq!(error.disposition(), Disposition::Fatal);
-}
-
-#[tokio::test]
 async fn another_writer_in_between_costs_an_attempt_and_no_rows() {
     let warehouse = Warehouse::new().await;
     let ours = warehouse.receipt("ours", &["1"]).await;

@@ -20,6 +20,8 @@ pub(crate) enum Luck {
     Fail(Answer),
     /// Another writer commits these receipts first.
     Overtaken(Lake, Vec<Receipt>),
+    /// It is refused when anything is to be removed, and happens otherwise.
+    RefuseRemoval,
     /// Nothing special.
     Pass,
 }
@@ -82,6 +84,16 @@ impl Catalog for UnluckyCatalog {
         match luck {
             Luck::Pass => self.inner.commit(name, requirements, updates).await,
             Luck::Fail(answer) => Err(answer.error()),
+            Luck::RefuseRemoval => {
+                let removes = |update: &TableUpdate| {
+                    let removal = serde_json::to_value(update).unwrap();
+                    removal["action"].as_str().unwrap().starts_with("remove-")
+                };
+                if updates.iter().any(removes) {
+                    return Err(Answer::Refused.error());
+                }
+                self.inner.commit(name, requirements, updates).await
+            }
             Luck::LoseAnswer(answer) => {
                 self.inner
                     .commit(name, requirements, updates)

@@ -14,5 +14,6 @@ mod merging;
 mod races;
 mod ranges;
 mod receipts;
+mod refusals;
 mod support;
 mod tables;
