@@ -6,6 +6,7 @@ use crate::backoff::Backoff;
 use crate::error::LakeError;
 use crate::lake::Lake;
 use crate::ledger::{Known, LEDGER_PATH_PROPERTY, LEDGER_PROPERTY, Ledger, Wanted};
+use crate::metadata::metadata_directory;
 use crate::name::TableName;
 use crate::range::RangeSet;
 use crate::receipt::{Receipt, shard_of_table};
@@ -116,7 +117,7 @@ impl Lake {
         Ok(self.known(&table, &wanted, since_ms).await?.tokens)
     }
 
-    /// Returns the records of this shard that the table's ledger knows: their rows are in the table. As
+    /// Returns those of the `records` of this shard that the table's ledger knows: their rows are in the table. As
     /// [`Lake::committed`] otherwise.
     ///
     /// # Errors
@@ -126,13 +127,14 @@ impl Lake {
         &self,
         name: &TableName,
         shard: &str,
+        records: &RangeSet,
         since_ms: i64,
         now_ms: Option<i64>,
     ) -> Result<RangeSet, LakeError> {
         let table = self.table_at(name, now_ms).await?;
         let shard = shard_of_table(table.uuid(), shard);
         let wanted = Wanted {
-            shards: HashSet::from([shard.clone()]),
+            ranges: HashMap::from([(shard.clone(), records.clone())]),
             ..Wanted::default()
         };
         let mut known = self.known(&table, &wanted, since_ms).await?;
@@ -165,9 +167,12 @@ impl Lake {
     /// The ledger of the table as it was loaded.
     pub(crate) fn ledger<'a>(&'a self, table: &'a Table) -> Ledger<'a> {
         let property = |name: &str| table.properties().get(name).map(String::as_str);
+        let metadata = table.metadata();
         Ledger {
             storage: table.storage().as_ref(),
-            elsewhere: property(LEDGER_PATH_PROPERTY).map(|path| (path, self.storage.as_ref())),
+            table_places: [table.location().to_owned(), metadata_directory(metadata)],
+            lake_storage: self.storage.as_ref(),
+            path: property(LEDGER_PATH_PROPERTY),
             cache: &self.ledgers,
             head: property(LEDGER_PROPERTY),
         }

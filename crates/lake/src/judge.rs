@@ -1,9 +1,12 @@
 //! What is known of receipts before an attempt to commit them.
 
+use std::collections::HashMap;
+
 use crate::commit::ReceiptOutcome;
 use crate::compatible;
 use crate::error::LakeError;
 use crate::ledger::Wanted;
+use crate::range::RangeSet;
 use crate::table::Table;
 use crate::work::{Work, settle};
 
@@ -20,10 +23,14 @@ impl Work<'_> {
         let Some(oldest_ms) = oldest_ms else {
             return Ok(());
         };
-        let ranges = self.pending().filter_map(|i| self.receipts[i].range());
+        let mut ranges: HashMap<String, RangeSet> = HashMap::new();
+        for range in self.pending().filter_map(|i| self.receipts[i].range()) {
+            let records = ranges.entry(range.shard).or_default();
+            records.insert(&range.first, &range.last);
+        }
         let wanted = Wanted {
-            shards: ranges.map(|range| range.shard).collect(),
             tokens: self.pending().map(|i| self.receipts[i].token).collect(),
+            ranges,
         };
         let since_ms = oldest_ms.max(self.options.now_ms - self.options.receipt_horizon_ms);
         let known = self.lake.known(table, &wanted, since_ms).await?;

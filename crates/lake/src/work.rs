@@ -13,7 +13,6 @@ use crate::lake::Lake;
 use crate::ledger::{LEDGER_PROPERTY, NewCommit};
 use crate::manifests::{current_manifests, write_manifest_list, write_manifests};
 use crate::merge::{Merged, replaced};
-use crate::metadata::metadata_directory;
 use crate::name::TableName;
 use crate::overlap::Remainder;
 use crate::range::RangeSet;
@@ -167,11 +166,7 @@ impl<'a> Work<'a> {
         let segment = self
             .lake
             .ledger(table)
-            .with(
-                &commit,
-                &metadata_directory(metadata),
-                self.options.ledger_segment_bytes,
-            )
+            .with(&commit, self.options.ledger_segment_bytes)
             .await
             .map_err(not_sent)?;
         let references = table.references().map_err(|error| not_sent(error.into()))?;
