@@ -6,6 +6,7 @@ use crate::backoff::Backoff;
 use crate::error::LakeError;
 use crate::lake::Lake;
 use crate::ledger::{Known, LEDGER_PATH_PROPERTY, LEDGER_PROPERTY, Ledger, Wanted};
+use crate::metadata::metadata_directory;
 use crate::name::TableName;
 use crate::range::RangeSet;
 use crate::receipt::{Receipt, shard_of_table};
@@ -64,6 +65,11 @@ pub enum ReceiptOutcome {
     },
     /// It is older than the horizon. It belongs into the quarantine.
     TooOld,
+    /// Its files would have to be written again, and that could not be done now. It is to be given again.
+    Later {
+        /// What could not be done, for a person.
+        reason: String,
+    },
 }
 
 /// What a commit did.
@@ -111,7 +117,7 @@ impl Lake {
         Ok(self.known(&table, &wanted, since_ms).await?.tokens)
     }
 
-    /// Returns the records of this shard that the table's ledger knows: their rows are in the table. As
+    /// Returns those of the `records` of this shard that the table's ledger knows: their rows are in the table. As
     /// [`Lake::committed`] otherwise.
     ///
     /// # Errors
@@ -121,13 +127,14 @@ impl Lake {
         &self,
         name: &TableName,
         shard: &str,
+        records: &RangeSet,
         since_ms: i64,
         now_ms: Option<i64>,
     ) -> Result<RangeSet, LakeError> {
         let table = self.table_at(name, now_ms).await?;
         let shard = shard_of_table(table.uuid(), shard);
         let wanted = Wanted {
-            shards: HashSet::from([shard.clone()]),
+            ranges: HashMap::from([(shard.clone(), records.clone())]),
             ..Wanted::default()
         };
         let mut known = self.known(&table, &wanted, since_ms).await?;
@@ -160,9 +167,12 @@ impl Lake {
     /// The ledger of the table as it was loaded.
     pub(crate) fn ledger<'a>(&'a self, table: &'a Table) -> Ledger<'a> {
         let property = |name: &str| table.properties().get(name).map(String::as_str);
+        let metadata = table.metadata();
         Ledger {
             storage: table.storage().as_ref(),
-            elsewhere: property(LEDGER_PATH_PROPERTY).map(|path| (path, self.storage.as_ref())),
+            table_places: [table.location().to_owned(), metadata_directory(metadata)],
+            lake_storage: self.storage.as_ref(),
+            path: property(LEDGER_PATH_PROPERTY),
             cache: &self.ledgers,
             head: property(LEDGER_PROPERTY),
         }
@@ -179,9 +189,8 @@ impl Lake {
     ///
     /// # Errors
     ///
-    /// [`LakeError::Commit`] when the deadline or the attempts ran out, or the catalog refused;
-    /// [`LakeError::ReadDataFile`] and [`LakeError::StoreDataFile`] when files could not be written again. Nothing is
-    /// known to be committed then, and the same receipts may be given again.
+    /// [`LakeError::Commit`] when the deadline or the attempts ran out, or the catalog refused. Nothing is known to be
+    /// committed then, and the same receipts may be given again.
     pub async fn commit(
         &self,
         name: &TableName,
@@ -204,7 +213,7 @@ impl Lake {
             };
             table.check_writable()?;
             work.recognise(&table).await?;
-            work.judge(&table);
+            work.judge(&table, is_remembered);
             work.leave_out_known(&table).await?;
             if work.pending().next().is_none() {
                 return Ok(work.report());
@@ -215,9 +224,9 @@ impl Lake {
                     self.recent.keep(&table, committed, options.now_ms);
                     return Ok(work.report());
                 }
-                Err(error) => {
+                Err(failure) => {
                     self.recent.forget(name);
-                    work.keep(error)?;
+                    work.keep(failure)?;
                 }
             }
             backoff.wait(options.deadline).await;

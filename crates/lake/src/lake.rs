@@ -9,6 +9,7 @@ use crate::catalog::{Catalog, CatalogError, CommitError, NewTable, TableState};
 use crate::error::LakeError;
 use crate::ledger::LedgerCache;
 use crate::local::LocalStorage;
+use crate::merge::MergePace;
 use crate::name::TableName;
 use crate::partition::new_spec;
 use crate::recent::RecentTables;
@@ -27,6 +28,7 @@ pub struct Lake {
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) ledgers: Arc<LedgerCache>,
     pub(crate) recent: Arc<RecentTables>,
+    pub(crate) merges: Arc<MergePace>,
 }
 
 /// What became of columns that were to be added.
@@ -87,6 +89,7 @@ impl Lake {
             storage,
             ledgers: Arc::default(),
             recent: Arc::default(),
+            merges: Arc::default(),
         }
     }
 

@@ -26,6 +26,7 @@ mod encoding;
 mod error;
 mod facts;
 mod group;
+mod judge;
 mod lake;
 mod layout;
 mod ledger;

@@ -18,6 +18,9 @@ use crate::storage::{Put, Storage};
 /// What a manifest that was written for no particular snapshot has for its snapshot.
 const NO_SNAPSHOT: i64 = -1;
 
+/// More than any file has of anything, so that sums of such counts are no larger than a manifest can hold.
+const MAX_COUNT: u64 = 1 << 48;
+
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Writes the files into new manifests, one for each partition spec.
@@ -147,16 +150,26 @@ impl FileWrite for Capture {
     }
 }
 
-fn iceberg_data_file(
+/// The file in the words of a manifest.
+///
+/// # Errors
+///
+/// When it does not have the partition values of its spec, or a count or bound that cannot be written.
+pub(crate) fn iceberg_data_file(
     file: &DataFile,
     partition_fields: &[Arc<iceberg::spec::NestedField>],
 ) -> Result<IcebergDataFile, Cause> {
     if file.partition.len() != partition_fields.len() {
-        return Err(format!(
-            "`{}` does not have the partition values of its spec",
-            file.location
-        )
-        .into());
+        return Err("it does not have the partition values of its spec".into());
+    }
+    let counts = file.columns.values();
+    let counts = counts.flat_map(|facts| {
+        let more = [facts.n_nulls, facts.n_nans.unwrap_or(0)];
+        [facts.column_bytes, facts.n_values].into_iter().chain(more)
+    });
+    let mut counts = counts.chain([file.n_rows, file.file_bytes]);
+    if let Some(count) = counts.find(|count| *count > MAX_COUNT) {
+        return Err(format!("{count} is too large a count").into());
     }
     let partition: Struct = file
         .partition

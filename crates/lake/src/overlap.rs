@@ -22,7 +22,8 @@ impl Work<'_> {
     ///
     /// # Errors
     ///
-    /// When files could not be read or written; nothing was committed.
+    /// When the table cannot be written to; nothing was committed. A receipt whose files could not be read or written now is
+    /// settled as one for later.
     pub(crate) async fn leave_out_known(&mut self, table: &Table) -> Result<(), LakeError> {
         let mut taken = self.known.clone();
         for i in self.pending().collect::<Vec<_>>() {
@@ -33,8 +34,8 @@ impl Work<'_> {
             let known = taken.within(&range.first, &range.last);
             if known.is_empty() {
                 self.remainders.remove(&i);
-            } else if let Err(reason) = self.shorten(table, i, &range, known).await? {
-                self.outcomes[i] = Some(ReceiptOutcome::Incompatible { reason });
+            } else if let Err(outcome) = self.shorten(table, i, &range, known).await? {
+                self.outcomes[i] = Some(outcome);
                 continue;
             }
             taken.insert(&range.first, &range.last);
@@ -49,14 +50,14 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Writes what is left of a receipt without the known records. The inner error says why that can never be done.
+    /// Writes what is left of a receipt without the known records. The inner error is the outcome when that cannot be done.
     async fn shorten(
         &mut self,
         table: &Table,
         receipt: usize,
         range: &RecordRange,
         known: RangeSet,
-    ) -> Result<Result<(), String>, LakeError> {
+    ) -> Result<Result<(), ReceiptOutcome>, LakeError> {
         let earlier = self.remainders.get(&receipt);
         if earlier.is_some_and(|remainder| remainder.known == known) {
             return Ok(Ok(()));
@@ -66,14 +67,31 @@ impl Work<'_> {
         } else {
             let random = &mut self.random;
             let receipt = &self.receipts[receipt];
-            rewrite(self.lake, table, receipt, &known, || random.next()).await?
+            match rewrite(self.lake, table, receipt, &known, || random.next()).await {
+                Err(error @ (LakeError::ReadDataFile { .. } | LakeError::StoreDataFile { .. })) => {
+                    let reason = chain(&error);
+                    return Ok(Err(ReceiptOutcome::Later { reason }));
+                }
+                rewritten => rewritten?,
+            }
         };
         match rewritten {
             Rewritten::Files(files) => {
                 self.remainders.insert(receipt, Remainder { known, files });
                 Ok(Ok(()))
             }
-            Rewritten::Never(reason) => Ok(Err(reason)),
+            Rewritten::Never(reason) => Ok(Err(ReceiptOutcome::Incompatible { reason })),
         }
     }
+}
+
+/// The error and its causes, for a person.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }

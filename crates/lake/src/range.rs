@@ -144,18 +144,40 @@ impl RangeSet {
         range.is_some_and(|(begin, end)| begin <= first && last <= end)
     }
 
+    /// Whether all records of the other are in it.
+    pub(crate) fn covers_all(&self, other: &Self) -> bool {
+        let mut ranges = other.ranges.iter();
+        ranges.all(|(first, last)| self.covers(first, last))
+    }
+
     /// What it has of the records from the first to the last.
     #[must_use]
     pub fn within(&self, first: &SequenceNumber, last: &SequenceNumber) -> Self {
-        let overlapping = self
-            .ranges
-            .iter()
-            .filter(|(begin, end)| begin <= last && first <= end);
         Self {
-            ranges: overlapping
-                .map(|(begin, end)| (begin.max(first).clone(), end.min(last).clone()))
+            ranges: self.between(first, last).collect(),
+        }
+    }
+
+    /// The records that are in both.
+    pub(crate) fn overlap(&self, other: &Self) -> Self {
+        let ranges = other.ranges.iter();
+        Self {
+            ranges: ranges
+                .flat_map(|(first, last)| self.between(first, last))
                 .collect(),
         }
+    }
+
+    fn between<'a>(
+        &'a self,
+        first: &'a SequenceNumber,
+        last: &'a SequenceNumber,
+    ) -> impl Iterator<Item = (SequenceNumber, SequenceNumber)> + 'a {
+        let start = self.ranges.partition_point(|(_, end)| end < first);
+        let overlapping = self.ranges[start..].iter();
+        overlapping
+            .take_while(move |(begin, _)| begin <= last)
+            .map(move |(begin, end)| (begin.max(first).clone(), end.min(last).clone()))
     }
 
     /// Whether there is no record in it.
@@ -236,6 +258,10 @@ mod tests {
                 let covered = (first..=last).all(|n| model.contains(&n));
                 prop_assert_eq!(set.covers(&number(first), &number(last)), covered);
                 let within = set.within(&number(first), &number(last));
+                let mut other = RangeSet::default();
+                other.insert(&number(first), &number(last));
+                prop_assert_eq!(&set.overlap(&other), &within);
+                prop_assert_eq!(set.covers_all(&other), covered);
                 for n in 0..140 {
                     let expected = (first..=last).contains(&n) && model.contains(&n);
                     prop_assert_eq!(within.contains(&number(n)), expected);

@@ -72,8 +72,9 @@ pub(crate) async fn rewrite(
         };
         let n_rows = usize::try_from(file.n_rows).unwrap_or(usize::MAX);
         let (layout, known) = (Arc::clone(&layout), known.clone());
-        let kept = computed(table, n_rows, move || kept(bytes, &layout, &known)).await?;
-        match kept {
+        let kept = computed(table, n_rows, move || kept(bytes, &layout, &known)).await;
+        // A file that makes its reader panic does so every time.
+        match kept.unwrap_or_else(|error| Err(error.to_string())) {
             Err(reason) => {
                 let location = &file.location;
                 return Ok(Rewritten::Never(format!("`{location}`: {reason}")));

@@ -7,14 +7,12 @@ use tokio::time::Instant;
 use crate::backoff::SplitMix;
 use crate::catalog::{CommitError, Committed, retryable};
 use crate::commit::{CommitOptions, CommitReport, ReceiptOutcome};
-use crate::compatible;
 use crate::data_file::DataFile;
 use crate::error::LakeError;
 use crate::lake::Lake;
-use crate::ledger::{LEDGER_PROPERTY, NewCommit, Wanted};
+use crate::ledger::{LEDGER_PROPERTY, NewCommit};
 use crate::manifests::{current_manifests, write_manifest_list, write_manifests};
-use crate::merge::{Merged, merge, replaced};
-use crate::metadata::metadata_directory;
+use crate::merge::{Merged, replaced};
 use crate::name::TableName;
 use crate::overlap::Remainder;
 use crate::range::RangeSet;
@@ -27,11 +25,14 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 /// How far the clocks of writers and committers may be apart.
 pub(crate) const CLOCK_SKEW_MS: i64 = 60 * 60 * 1000;
 
+/// After that many refusals in a row the catalog is taken at its word.
+const MAX_REFUSALS: u32 = 2;
+
 /// The receipts of one invocation on their way into the table.
 pub(crate) struct Work<'a> {
     pub(crate) lake: &'a Lake,
     name: &'a TableName,
-    options: &'a CommitOptions,
+    pub(crate) options: &'a CommitOptions,
     begun: Instant,
     pub(crate) random: SplitMix,
     pub(crate) receipts: Vec<Receipt>,
@@ -41,19 +42,29 @@ pub(crate) struct Work<'a> {
     /// What is left of receipts of which some records are in the table.
     pub(crate) remainders: HashMap<usize, Remainder>,
     /// Every commit that was sent: any of them may have happened.
-    sent: Vec<Sent>,
+    pub(crate) sent: Vec<Sent>,
     /// The manifests written last, and the files that they name.
     manifests: Option<(Vec<String>, Vec<ManifestFile>)>,
-    merged: Vec<Merged>,
+    merged: Option<Merged>,
     last_error: Option<CommitError>,
+    /// How many of the last answers in a row were refusals.
+    n_refusals: u32,
+}
+
+/// Why an attempt did not end well.
+pub(crate) enum Failure {
+    /// Something that the commit needs could not be read or written.
+    NotSent(Cause),
+    /// The catalog's answer, or that there was none.
+    Answer(CommitError),
 }
 
 /// A commit that was sent.
-struct Sent {
-    snapshot_id: i64,
-    manifest_list: String,
+pub(crate) struct Sent {
+    pub(crate) snapshot_id: i64,
+    pub(crate) manifest_list: String,
     /// The receipts, and what becomes of each if this commit happens.
-    outcomes: Vec<(usize, ReceiptOutcome)>,
+    pub(crate) outcomes: Vec<(usize, ReceiptOutcome)>,
     added: Added,
     n_expired_snapshots: usize,
 }
@@ -85,8 +96,9 @@ impl<'a> Work<'a> {
             remainders: HashMap::new(),
             sent: Vec::new(),
             manifests: None,
-            merged: Vec::new(),
+            merged: None,
             last_error: None,
+            n_refusals: 0,
         }
     }
 
@@ -99,87 +111,27 @@ impl<'a> Work<'a> {
             .map(|(i, _)| i)
     }
 
-    /// Settles the receipts that are in the table, by our own commits whose answers were lost or by anybody's.
-    pub(crate) async fn recognise(&mut self, table: &Table) -> Result<(), LakeError> {
-        for sent in &self.sent {
-            let snapshot = table.metadata().snapshot_by_id(sent.snapshot_id);
-            if snapshot.is_some_and(|snapshot| snapshot.manifest_list() == sent.manifest_list) {
-                settle(&mut self.outcomes, sent);
-            }
-        }
-        let oldest_ms = self.pending().map(|i| self.receipts[i].written_at_ms).min();
-        let Some(oldest_ms) = oldest_ms else {
-            return Ok(());
-        };
-        let ranges = self.pending().filter_map(|i| self.receipts[i].range());
-        let wanted = Wanted {
-            shards: ranges.map(|range| range.shard).collect(),
-            tokens: self.pending().map(|i| self.receipts[i].token).collect(),
-        };
-        let since_ms = oldest_ms.max(self.options.now_ms - self.options.receipt_horizon_ms);
-        let known = self.lake.known(table, &wanted, since_ms).await?;
-        for i in self.pending().collect::<Vec<_>>() {
-            let receipt = &self.receipts[i];
-            let snapshot_id = known.tokens.get(&receipt.token);
-            let is_covered = receipt.range().is_some_and(|range| {
-                let records = known.ranges.get(&range.shard);
-                records.is_some_and(|records| records.covers(&range.first, &range.last))
-            });
-            if snapshot_id.is_some() || is_covered {
-                let by_us = snapshot_id.and_then(|id| self.outcome_by_us(*id, i));
-                self.outcomes[i] = Some(by_us.unwrap_or(ReceiptOutcome::AlreadyCommitted));
-            }
-        }
-        self.known = known.ranges;
-        Ok(())
-    }
-
-    /// What became of the receipt when the snapshot is one of ours.
-    fn outcome_by_us(&self, snapshot_id: i64, receipt: usize) -> Option<ReceiptOutcome> {
-        let sent = self
-            .sent
-            .iter()
-            .find(|sent| sent.snapshot_id == snapshot_id)?;
-        let mut outcomes = sent.outcomes.iter();
-        let found = outcomes.find(|(position, _)| *position == receipt);
-        found.map(|(_, outcome)| outcome.clone())
-    }
-
-    /// Settles the receipts that this table can never take.
-    pub(crate) fn judge(&mut self, table: &Table) {
-        let oldest_ms = self.options.now_ms - self.options.receipt_horizon_ms;
-        for i in self.pending().collect::<Vec<_>>() {
-            let receipt = &self.receipts[i];
-            if receipt.written_at_ms < oldest_ms {
-                self.outcomes[i] = Some(ReceiptOutcome::TooOld);
-            } else if let Err(reason) = compatible::check(receipt, table.metadata()) {
-                self.outcomes[i] = Some(ReceiptOutcome::Incompatible { reason });
-            }
-        }
-    }
-
-    /// Whether the table as it is remembered takes all receipts.
-    pub(crate) fn fits(&self, table: &Table) -> bool {
-        let mut pending = self.pending();
-        pending.all(|i| compatible::check(&self.receipts[i], table.metadata()).is_ok())
-    }
-
-    /// Gives up when there is no time or no attempt left.
+    /// Gives up when there is no time or no attempt left, or when the catalog refused twice in a row: for the first time the
+    /// reason may have been what somebody else did meanwhile, or what the commit was to clean up besides.
     pub(crate) fn may_go_on(&mut self) -> Result<(), LakeError> {
         let late = self
             .options
             .deadline
             .is_some_and(|deadline| Instant::now() >= deadline);
-        if !late && self.n_attempts() < self.options.max_attempts {
-            return Ok(());
+        match self.last_error.take() {
+            Some(CommitError::Refused { source }) if self.n_refusals >= MAX_REFUSALS => {
+                Err(self.failed(retryable(source.as_ref()), source))
+            }
+            last_error if !late && self.n_attempts() < self.options.max_attempts => {
+                self.last_error = last_error;
+                Ok(())
+            }
+            Some(error) => Err(self.failed(true, error.into_cause())),
+            None => {
+                let source = "the deadline had passed before the first attempt".into();
+                Err(self.failed(true, source))
+            }
         }
-        Err(match self.last_error.take() {
-            Some(error) => self.failed(true, error.into_cause()),
-            None => self.failed(
-                true,
-                "the deadline had passed before the first attempt".into(),
-            ),
-        })
     }
 
     /// Writes what the commit needs and sends it, once.
@@ -189,9 +141,9 @@ impl<'a> Work<'a> {
         &mut self,
         table: &Table,
         is_remembered: bool,
-    ) -> Result<Table, CommitError> {
+    ) -> Result<Table, Failure> {
         // Until the commit is sent nothing has happened, whatever goes wrong.
-        let not_sent = |source: Cause| CommitError::Refused { source };
+        let not_sent = Failure::NotSent;
         let metadata = table.metadata();
         let receipts: Vec<usize> = self.pending().collect();
         let manifests = self.manifests(table, &receipts).await.map_err(not_sent)?;
@@ -214,16 +166,13 @@ impl<'a> Work<'a> {
         let segment = self
             .lake
             .ledger(table)
-            .with(
-                &commit,
-                &metadata_directory(metadata),
-                self.options.ledger_segment_bytes,
-            )
+            .with(&commit, self.options.ledger_segment_bytes)
             .await
             .map_err(not_sent)?;
         let references = table.references().map_err(|error| not_sent(error.into()))?;
-        // Somebody may have named a snapshot since the table was loaded.
-        let expired = if is_remembered {
+        // Somebody may have named a snapshot since the table was loaded; and a catalog that refuses to have something cleaned
+        // up must not refuse the rows as well.
+        let expired = if is_remembered || self.n_refusals > 0 {
             Vec::new()
         } else {
             references.expired(metadata, now_ms)
@@ -270,7 +219,8 @@ impl<'a> Work<'a> {
             });
         }
         self.sent.push(sent);
-        let committed = self.send(requirements, updates.clone()).await?;
+        let answer = self.send(requirements, updates.clone()).await;
+        let committed = answer.map_err(Failure::Answer)?;
         if let Some(sent) = self.sent.last() {
             settle(&mut self.outcomes, sent);
         }
@@ -333,27 +283,31 @@ impl<'a> Work<'a> {
         Ok(manifests)
     }
 
-    /// The manifests of the current snapshot, merged where there are many of them.
+    /// The manifests of the current snapshot, some of them merged where there are many.
     ///
-    /// They are merged for the first attempt only; later ones use what was merged, if all of it is still there. A merge that
-    /// fails harms nothing: the list is longer than it might be.
+    /// They are merged for the first attempt only; later ones use what was merged, if all of it is still there.
     async fn inherited(&mut self, table: &Table) -> Result<Vec<ManifestFile>, Cause> {
         let (storage, metadata) = (table.storage().as_ref(), table.metadata());
         let manifests = current_manifests(storage, metadata).await?;
-        if self.sent.is_empty() && self.merged.is_empty() {
-            self.merged = merge(storage, metadata, &manifests).await;
+        if self.sent.is_empty() && self.merged.is_none() {
+            let (pace, deadline) = (&self.lake.merges, self.options.deadline);
+            let merged = pace.merge(storage, metadata, &manifests, deadline);
+            self.merged = merged.await;
         }
         Ok(self.merged.iter().fold(manifests, replaced))
     }
 
-    /// Remembers why the attempt failed, or gives up when the next would fail as well.
-    pub(crate) fn keep(&mut self, error: CommitError) -> Result<(), LakeError> {
-        match error {
-            CommitError::Refused { source } => {
-                let retryable = retryable(source.as_ref());
-                Err(self.failed(retryable, source))
-            }
-            error => {
+    /// Remembers why the attempt failed. Whatever the catalog answered, the table is to be looked at before anything else.
+    ///
+    /// # Errors
+    ///
+    /// When nothing was sent.
+    pub(crate) fn keep(&mut self, failure: Failure) -> Result<(), LakeError> {
+        match failure {
+            Failure::NotSent(source) => Err(self.failed(retryable(source.as_ref()), source)),
+            Failure::Answer(error) => {
+                let is_refusal = matches!(error, CommitError::Refused { .. });
+                self.n_refusals = if is_refusal { self.n_refusals + 1 } else { 0 };
                 self.last_error = Some(error);
                 Ok(())
             }
@@ -413,7 +367,7 @@ impl<'a> Work<'a> {
     }
 }
 
-fn settle(outcomes: &mut [Option<ReceiptOutcome>], sent: &Sent) {
+pub(crate) fn settle(outcomes: &mut [Option<ReceiptOutcome>], sent: &Sent) {
     for (i, outcome) in &sent.outcomes {
         outcomes[*i] = Some(outcome.clone());
     }

@@ -217,8 +217,13 @@ impl Committer {
             match self.lake.commit(name, receipts, &options).await {
                 Ok(committed) => {
                     report.set_committed(&committed);
-                    let outcomes = committed.outcomes.into_iter();
-                    outcomes.map(|(_, outcome)| answer_to(outcome)).collect()
+                    let outcomes = committed.outcomes.into_iter().map(|(_, outcome)| {
+                        if let ReceiptOutcome::Later { reason } = &outcome {
+                            report.error = Some(reason.clone());
+                        }
+                        answer_to(outcome)
+                    });
+                    outcomes.collect()
                 }
                 Err(error) => {
                     let refusal = never(&error).ok_or_else(|| error_chain(&error))?;
@@ -265,6 +270,7 @@ fn answer_to(outcome: ReceiptOutcome) -> Result<ReceiptAnswer, Refusal> {
     match outcome {
         ReceiptOutcome::Committed { .. } => Ok(ReceiptAnswer::Committed),
         ReceiptOutcome::AlreadyCommitted | ReceiptOutcome::Empty => Ok(ReceiptAnswer::Known),
+        ReceiptOutcome::Later { .. } => Ok(ReceiptAnswer::Retry),
         ReceiptOutcome::Incompatible { reason } => Err(Refusal::new("incompatible", reason)),
         ReceiptOutcome::TooOld => Err(Refusal::new(
             "too_old",

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use lake::{BatchId, TableName};
+use lake::{BatchId, RangeSet, TableName};
 
 use crate::{
     Identity, Invocation, Payload, Pipeline, PipelineError,
@@ -42,7 +42,14 @@ impl Pipeline {
         let now_ms = Some(invocation.now_us.div_euclid(1_000));
         let failed = |source| failed(table, "look into the ledger of", source);
         if let Identity::Range { shard } = &payload.source.identity {
-            let records = self.lake.committed_records(table, shard, since_ms, now_ms);
+            let sequences = || payload.records.iter().filter_map(crate::Record::sequence);
+            let mut records = RangeSet::default();
+            if let (Some(first), Some(last)) = (sequences().min(), sequences().max()) {
+                records.insert(&first, &last);
+            }
+            let records = self
+                .lake
+                .committed_records(table, shard, &records, since_ms, now_ms);
             let records = records.await.map_err(failed)?;
             return Ok(known_of(payload, contents, |record| {
                 records.contains(record)

@@ -1,6 +1,20 @@
+mod walk;
+
 use super::*;
 use crate::local::LocalStorage;
 use crate::range::SequenceNumber;
+
+/// The ledger of a table whose objects all lie in this directory.
+fn ledger<'a>(directory: &str, cache: &'a LedgerCache, head: Option<&'a str>) -> Ledger<'a> {
+    Ledger {
+        storage: &LocalStorage,
+        table_places: [directory.to_owned(), directory.to_owned()],
+        lake_storage: &LocalStorage,
+        path: None,
+        cache,
+        head,
+    }
+}
 
 fn token(n: u32) -> Token {
     Token::new(Uuid::nil(), "test", &n.to_le_bytes())
@@ -36,18 +50,13 @@ async fn fill(
 ) -> Option<String> {
     let mut head: Option<String> = None;
     for n in 0..n_commits {
-        let ledger = Ledger {
-            storage: &LocalStorage,
-            elsewhere: None,
-            cache,
-            head: head.as_deref(),
-        };
+        let ledger = ledger(directory, cache, head.as_deref());
         let commit = NewCommit {
             snapshot_id: i64::from(n),
             committed_ms: i64::from(n) * 1000,
             batches: vec![(token(n), None)],
         };
-        head = Some(ledger.with(&commit, directory, bytes).await.unwrap());
+        head = Some(ledger.with(&commit, bytes).await.unwrap());
     }
     head
 }
@@ -71,12 +80,7 @@ async fn every_commit_is_found_across_segments_by_a_process_that_saw_none_of_the
     assert!(n_segments(head.as_deref()).await > 4);
 
     let cache = LedgerCache::default();
-    let ledger = Ledger {
-        storage: &LocalStorage,
-        elsewhere: None,
-        cache: &cache,
-        head: head.as_deref(),
-    };
+    let ledger = ledger(&directory, &cache, head.as_deref());
     let found = ledger.find(&tokens(0..50), i64::MIN).await.unwrap().tokens;
     assert_eq!(found.len(), 40);
     assert_eq!(found[&token(0)], 0);
@@ -89,15 +93,10 @@ async fn the_look_up_stops_at_the_time_it_is_given() {
     let directory = format!("file://{}", directory.path().display());
     let head = fill(&directory, &LedgerCache::default(), 40, 2000).await;
     let cache = LedgerCache::default();
-    let ledger = Ledger {
-        storage: &LocalStorage,
-        elsewhere: None,
-        cache: &cache,
-        head: head.as_deref(),
-    };
+    let ledger = ledger(&directory, &cache, head.as_deref());
     let found = ledger.find(&tokens([0, 39]), 38_000).await.unwrap();
     assert_eq!(found.tokens.into_keys().collect::<Vec<_>>(), [token(39)]);
-    assert!(cache.segments.lock().unwrap().len() <= 2);
+    assert!(cache.n_segments() <= 2);
 }
 
 #[tokio::test]
@@ -105,18 +104,13 @@ async fn many_tokens_of_one_commit_are_spread_over_segments() {
     let directory = tempfile::tempdir().unwrap();
     let directory = format!("file://{}", directory.path().display());
     let cache = LedgerCache::default();
-    let ledger = Ledger {
-        storage: &LocalStorage,
-        elsewhere: None,
-        cache: &cache,
-        head: None,
-    };
+    let ledger = ledger(&directory, &cache, None);
     let commit = NewCommit {
         snapshot_id: 7,
         committed_ms: 1,
         batches: (0..5000).map(|n| (token(n), None)).collect(),
     };
-    let head = ledger.with(&commit, &directory, 64 << 10).await.unwrap();
+    let head = ledger.with(&commit, 64 << 10).await.unwrap();
     for listed in LocalStorage.list(&directory).await.unwrap() {
         assert!(listed.bytes <= 64 << 10, "{listed:?}");
     }
@@ -131,14 +125,10 @@ async fn many_tokens_of_one_commit_are_spread_over_segments() {
 #[tokio::test]
 async fn a_segment_that_is_gone_is_an_error_and_not_an_empty_ledger() {
     let directory = tempfile::tempdir().unwrap();
-    let head = format!("file://{}/gone.json", directory.path().display());
+    let directory = format!("file://{}", directory.path().display());
+    let head = format!("{directory}/gone.json");
     let cache = LedgerCache::default();
-    let ledger = Ledger {
-        storage: &LocalStorage,
-        elsewhere: None,
-        cache: &cache,
-        head: Some(&head),
-    };
+    let ledger = ledger(&directory, &cache, Some(&head));
     let error = ledger.find(&tokens([1]), 0).await.unwrap_err();
     assert!(error.to_string().contains("gone.json"), "{error}");
 }
@@ -148,32 +138,22 @@ async fn fill_ranges(directory: &str, ranges: impl Iterator<Item = (u128, u128)>
     let cache = LedgerCache::default();
     let mut head: Option<String> = None;
     for (n, (first, last)) in (0..).zip(ranges) {
-        let ledger = Ledger {
-            storage: &LocalStorage,
-            elsewhere: None,
-            cache: &cache,
-            head: head.as_deref(),
-        };
+        let ledger = ledger(directory, &cache, head.as_deref());
         let commit = NewCommit {
             snapshot_id: i64::from(n),
             committed_ms: i64::from(n),
             batches: vec![(token(n), Some(range(first, last)))],
         };
-        head = Some(ledger.with(&commit, directory, 4000).await.unwrap());
+        head = Some(ledger.with(&commit, 4000).await.unwrap());
     }
     head.unwrap()
 }
 
-async fn known_ranges(head: &str, shard: &str) -> Option<RangeSet> {
-    let cache = LedgerCache::default();
-    let ledger = Ledger {
-        storage: &LocalStorage,
-        elsewhere: None,
-        cache: &cache,
-        head: Some(head),
-    };
+async fn known_ranges(head: &str, shard: &str, records: &RangeSet) -> Option<RangeSet> {
+    let (cache, directory) = (LedgerCache::default(), "");
+    let ledger = ledger(directory, &cache, Some(head));
     let wanted = Wanted {
-        shards: HashSet::from([shard.to_owned()]),
+        ranges: HashMap::from([(shard.to_owned(), records.clone())]),
         ..Wanted::default()
     };
     let mut known = ledger.find(&wanted, i64::MIN).await.unwrap();
@@ -189,12 +169,22 @@ async fn ranges_are_found_across_segments_that_stay_small() {
     for listed in LocalStorage.list(&directory).await.unwrap() {
         assert!(listed.bytes <= 4000, "{listed:?}");
     }
-    let known = known_ranges(&head, SHARD).await.unwrap();
+    let mut wanted = RangeSet::default();
+    wanted.insert(&number(200), &number(503));
+    let known = known_ranges(&head, SHARD, &wanted).await.unwrap();
     for n in 0..100 {
-        assert!(known.covers(&number(n * 10), &number(n * 10 + 4)));
+        let is_wanted = (20..50).contains(&n);
+        assert_eq!(
+            known.covers(&number(n * 10), &number(n * 10 + 4)),
+            is_wanted
+        );
         assert!(!known.contains(&number(n * 10 + 5)));
     }
-    assert_eq!(known_ranges(&head, "another").await, None);
+    assert!(known.covers(&number(500), &number(503)));
+    assert_eq!(known_ranges(&head, "another", &wanted).await, None);
+    let mut between = RangeSet::default();
+    between.insert(&number(15), &number(19));
+    assert_eq!(known_ranges(&head, SHARD, &between).await, None);
 }
 
 #[tokio::test]
@@ -225,12 +215,7 @@ async fn a_segment_from_before_there_were_ranges_is_read_and_one_from_the_future
         let bytes = Bytes::from(segment(format));
         LocalStorage.put_new(&location, bytes).await.unwrap();
         let cache = LedgerCache::default();
-        let ledger = Ledger {
-            storage: &LocalStorage,
-            elsewhere: None,
-            cache: &cache,
-            head: Some(&location),
-        };
+        let ledger = ledger(&directory, &cache, Some(&location));
         match ledger.find(&tokens([1]), 0).await {
             Ok(known) => assert_eq!((format, known.tokens[&token(1)]), (1, 5)),
             Err(error) => assert!(error.to_string().contains("format 3"), "{error}"),

@@ -20,6 +20,8 @@ pub(crate) enum Luck {
     Fail(Answer),
     /// Another writer commits these receipts first.
     Overtaken(Lake, Vec<Receipt>),
+    /// It is refused when anything is to be removed, and happens otherwise.
+    RefuseRemoval,
     /// Nothing special.
     Pass,
 }
@@ -82,6 +84,16 @@ impl Catalog for UnluckyCatalog {
         match luck {
             Luck::Pass => self.inner.commit(name, requirements, updates).await,
             Luck::Fail(answer) => Err(answer.error()),
+            Luck::RefuseRemoval => {
+                let removes = |update: &TableUpdate| {
+                    let removal = serde_json::to_value(update).unwrap();
+                    removal["action"].as_str().unwrap().starts_with("remove-")
+                };
+                if updates.iter().any(removes) {
+                    return Err(Answer::Refused.error());
+                }
+                self.inner.commit(name, requirements, updates).await
+            }
             Luck::LoseAnswer(answer) => {
                 self.inner
                     .commit(name, requirements, updates)
@@ -113,27 +125,41 @@ impl Answer {
     }
 }
 
-/// A disk that is full for objects whose location holds a certain word.
+/// What a [`BadDisk`] does with objects whose location holds a certain word.
+#[derive(Debug, Clone)]
+pub(crate) enum Fault {
+    /// It is full for them.
+    Full(String),
+    /// It cannot read them now.
+    Unreadable(String),
+}
+
+/// A disk with a fault.
 #[derive(Debug)]
-pub(crate) struct FullDisk {
-    pub(crate) word: &'static str,
+pub(crate) struct BadDisk {
+    pub(crate) fault: Fault,
 }
 
 #[async_trait]
-impl Storage for FullDisk {
+impl Storage for BadDisk {
     async fn put_new(&self, location: &str, bytes: Bytes) -> Result<Put, StorageError> {
-        if location.contains(self.word) {
-            let source = std::io::Error::from(std::io::ErrorKind::StorageFull).into();
-            return Err(StorageError::Write {
+        match &self.fault {
+            Fault::Full(word) if location.contains(word) => Err(StorageError::Write {
                 location: location.to_owned(),
-                source,
-            });
+                source: std::io::Error::from(std::io::ErrorKind::StorageFull).into(),
+            }),
+            _ => lake::LocalStorage.put_new(location, bytes).await,
         }
-        lake::LocalStorage.put_new(location, bytes).await
     }
 
     async fn get(&self, location: &str) -> Result<Bytes, StorageError> {
-        lake::LocalStorage.get(location).await
+        match &self.fault {
+            Fault::Unreadable(word) if location.contains(word) => Err(StorageError::Read {
+                location: location.to_owned(),
+                source: std::io::Error::from(std::io::ErrorKind::TimedOut).into(),
+            }),
+            _ => lake::LocalStorage.get(location).await,
+        }
     }
 
     async fn size(&self, location: &str) -> Result<Option<u64>, StorageError> {
@@ -149,13 +175,18 @@ impl Storage for FullDisk {
     }
 }
 
-impl FullDisk {
-    pub(crate) fn under(directory: &std::path::Path, word: &'static str) -> Lake {
-        let storage: Arc<dyn Storage> = Arc::new(Self { word });
-        let location = format!("file://{}", directory.display());
-        let path = directory.join("catalog.db");
-        let name = lake::DEFAULT_CATALOG_NAME;
-        let catalog = lake::SqliteCatalog::open(&path, name, &location, storage.clone()).unwrap();
-        Lake::new(Arc::new(catalog), storage)
+impl BadDisk {
+    /// The lake of this warehouse on a disk with this fault.
+    pub(crate) fn under(directory: &std::path::Path, fault: Fault) -> Lake {
+        lake_on(directory, Arc::new(Self { fault }))
     }
+}
+
+/// The lake of this warehouse with another storage.
+pub(crate) fn lake_on(directory: &std::path::Path, storage: Arc<dyn Storage>) -> Lake {
+    let location = format!("file://{}", directory.display());
+    let path = directory.join("catalog.db");
+    let name = lake::DEFAULT_CATALOG_NAME;
+    let catalog = lake::SqliteCatalog::open(&path, name, &location, storage.clone()).unwrap();
+    Lake::new(Arc::new(catalog), storage)
 }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow_schema::DataType;
 use lake::{
-    BatchId, ColumnDefinition, Lake, Receipt, ReceiptOutcome, ReceiptSource, SequenceNumber,
-    SourceRecords, TableDefinition, Token, WriteOptions,
+    BatchId, ColumnDefinition, Lake, RangeSet, Receipt, ReceiptOutcome, ReceiptSource,
+    SequenceNumber, SourceRecords, TableDefinition, Token, WriteOptions,
 };
 use proptest::prelude::*;
 
-use crate::fakes::{Answer, Luck, UnluckyCatalog};
+use crate::fakes::{Answer, BadDisk, Fault, Luck, UnluckyCatalog};
 use crate::support::{
     DAY_US, NOW_MS, TODAY_US, Warehouse, committed, definition, options, outcomes,
 };
@@ -24,6 +24,13 @@ fn sequence(record: u32) -> SequenceNumber {
     format!("4959033827149025660855969253836157109592157598{record:010}")
         .parse()
         .unwrap()
+}
+
+/// All records that a test looks for.
+fn records() -> RangeSet {
+    let mut records = RangeSet::default();
+    records.insert(&sequence(0), &sequence(50));
+    records
 }
 
 /// An empty table `t.events` with the column that tells the record of a row.
@@ -163,7 +170,7 @@ async fn another_shard_and_another_table_know_nothing_of_a_range() {
     let look = async |shard: &str| {
         let (lake, name) = (&warehouse.lake, &warehouse.name);
         let known = lake
-            .committed_records(name, shard, NOW_MS, None)
+            .committed_records(name, shard, &records(), NOW_MS, None)
             .await
             .unwrap();
         (0..30)
@@ -213,6 +220,38 @@ async fn a_receipt_whose_rows_cannot_be_told_apart_can_never_be_committed() {
     }
     assert_eq!(found[2], committed(&report));
     assert_eq!(warehouse.ids().await, ids_of(10..30));
+}
+
+#[tokio::test]
+async fn a_receipt_whose_files_cannot_be_read_now_comes_again_alone() {
+    let warehouse = warehouse().await;
+    let first = delivered(&warehouse.lake, &warehouse, 10..20).await;
+    warehouse.commit(vec![first]).await;
+
+    let unlucky = delivered(&warehouse.lake, &warehouse, 15..25).await;
+    let later = delivered(&warehouse.lake, &warehouse, 22..30).await;
+    let other = delivered(&warehouse.lake, &warehouse, 40..45).await;
+    let receipts = vec![unlucky.clone(), later, other];
+    for fault in [
+        Fault::Unreadable(unlucky.token.to_string()),
+        Fault::Full(unlucky.token.to_string()),
+    ] {
+        let lake = BadDisk::under(warehouse.directory.path(), fault);
+        let options = options(2);
+        let report = lake.commit(&warehouse.name, receipts.clone(), &options);
+        let found = outcomes(&report.await.unwrap());
+        let ReceiptOutcome::Later { reason } = &found[0] else {
+            panic!("{found:?}");
+        };
+        assert!(reason.contains(&unlucky.token.to_string()), "{reason}");
+        assert_eq!(
+            warehouse.ids().await,
+            ids_of((10..20).chain(22..30).chain(40..45))
+        );
+    }
+    let report = warehouse.commit(receipts).await;
+    assert_eq!(outcomes(&report)[0], committed(&report));
+    assert_eq!(warehouse.ids().await, ids_of((10..30).chain(40..45)));
 }
 
 /// What happens to a commit on its way.
@@ -290,7 +329,8 @@ async fn commit_all(groups: Vec<(Vec<Range<u32>>, Vec<Fate>)>) -> (Vec<String>, 
             );
         }
         // Who overtakes is met only while commits fail: which records it brought is asked of the ledger.
-        let known = lake.committed_records(&warehouse.name, SHARD, NOW_MS, None);
+        let all = records();
+        let known = lake.committed_records(&warehouse.name, SHARD, &all, NOW_MS, None);
         let known = known.await.unwrap();
         taken.extend((0..40).filter(|record| known.contains(&sequence(*record))));
     }
@@ -322,7 +362,7 @@ async fn a_table_that_begins_with_the_ledger_of_another_one_takes_the_same_recor
     assert_eq!(outcomes(&report), [committed(&report)]);
     assert_eq!(warehouse.ids().await.len(), rows_of(0..6).count());
     let known = lake
-        .committed_records(name, SHARD, NOW_MS, None)
+        .committed_records(name, SHARD, &records(), NOW_MS, None)
         .await
         .unwrap();
     assert!(known.contains(&sequence(5)));
