@@ -83,7 +83,8 @@ async fn a_message_of_a_later_version_stays_and_a_replay_says_which() {
     let kept = files(&warehouse.join("quarantine"), "zst");
     let lake = Lake::embedded(warehouse).unwrap();
     let quarantine = Quarantine::new(&settings(warehouse), lake);
-    let stored = quarantine.find(&format!("file://{}", kept[0].display()));
+    let place = format!("file://{}", kept[0].display());
+    let stored = quarantine.find(&place);
     let (stored, options) = (stored.await.unwrap(), ReplayOptions::default());
     let replayed = open(warehouse).await;
     let replayed = replayed.replay(&stored, &options, &invocation(2)).await;
