@@ -36,6 +36,7 @@ mod manifests;
 mod merge;
 mod metadata;
 mod name;
+mod outdated;
 mod overlap;
 mod part;
 mod partition;

@@ -14,10 +14,11 @@ use crate::ledger::{LEDGER_PROPERTY, NewCommit};
 use crate::manifests::{current_manifests, write_manifest_list, write_manifests};
 use crate::merge::{Merged, replaced};
 use crate::name::TableName;
+use crate::outdated::outdated_schemas;
 use crate::overlap::Remainder;
 use crate::range::RangeSet;
 use crate::receipt::Receipt;
-use crate::snapshot::{Added, append, timestamp_ms};
+use crate::snapshot::{Added, append, may_expire, timestamp_ms};
 use crate::table::Table;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -172,10 +173,13 @@ impl<'a> Work<'a> {
         let references = table.references().map_err(|error| not_sent(error.into()))?;
         // Somebody may have named a snapshot since the table was loaded; and a catalog that refuses to have something cleaned
         // up must not refuse the rows as well.
-        let expired = if is_remembered || self.n_refusals > 0 {
-            Vec::new()
+        let may_clean = !is_remembered && self.n_refusals == 0 && may_expire(metadata, now_ms);
+        let (expired, outdated) = if may_clean {
+            let expired = references.expired(metadata, now_ms);
+            let outdated = outdated_schemas(metadata, &expired);
+            (expired, outdated)
         } else {
-            references.expired(metadata, now_ms)
+            Default::default()
         };
         let mut updates = vec![
             TableUpdate::AddSnapshot {
@@ -204,6 +208,12 @@ impl<'a> Work<'a> {
                 snapshot_ids: expired,
             });
         }
+        let assumes_schema = is_remembered || !outdated.is_empty();
+        if !outdated.is_empty() {
+            updates.push(TableUpdate::RemoveSchemas {
+                schema_ids: outdated,
+            });
+        }
         let mut requirements = vec![
             TableRequirement::UuidMatch {
                 uuid: metadata.uuid(),
@@ -213,7 +223,7 @@ impl<'a> Work<'a> {
                 snapshot_id: metadata.current_snapshot_id(),
             },
         ];
-        if is_remembered {
+        if assumes_schema {
             requirements.push(TableRequirement::CurrentSchemaIdMatch {
                 current_schema_id: metadata.current_schema_id(),
             });

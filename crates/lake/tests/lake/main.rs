@@ -15,5 +15,6 @@ mod races;
 mod ranges;
 mod receipts;
 mod refusals;
+mod schemas;
 mod support;
 mod tables;

@@ -272,7 +272,7 @@ async fn writers_that_meet_the_same_new_keys_end_with_each_column_once_and_its_v
 
 #[tokio::test]
 #[ignore = "needs servers: scripts/servers.py"]
-async fn old_snapshots_go_in_the_commit_that_follows() {
+async fn old_snapshots_and_their_schemas_go_in_the_commit_that_follows() {
     let warehouse = warehouse(&[("history.max-snapshots", "1")]).await;
     let begun_ms = now_ms();
     for n in 0..5 {
@@ -283,7 +283,11 @@ async fn old_snapshots_go_in_the_commit_that_follows() {
             .commit(&warehouse.name, vec![receipt], &options)
             .await
             .unwrap();
+        let table = warehouse.table().await;
+        let more = columns([format!("column_{n}")]);
+        warehouse.lake.add_columns(&table, &more).await.unwrap();
     }
+    assert_eq!(warehouse.table().await.metadata().schemas_iter().len(), 6);
     let late = warehouse.receipt("late", &["5"]).await;
     let options = CommitOptions::new(begun_ms + 2 * HOUR_MS, 9);
     let report = warehouse
@@ -291,18 +295,20 @@ async fn old_snapshots_go_in_the_commit_that_follows() {
         .commit(&warehouse.name, vec![late.clone()], &options)
         .await
         .unwrap();
-    assert_eq!(report.n_expired_snapshots, 4);
-    assert_eq!(warehouse.table().await.metadata().snapshots().len(), 2);
+    assert_eq!((report.n_attempts, report.n_expired_snapshots), (1, 4));
+    let metadata = warehouse.table().await.metadata().clone();
+    assert_eq!(metadata.snapshots().len(), 2);
+    assert_eq!(metadata.schemas_iter().len(), 2);
     let again = warehouse
         .lake
         .commit(&warehouse.name, vec![late], &options)
         .await
         .unwrap();
     assert_eq!(outcomes(&again), [lake::ReceiptOutcome::AlreadyCommitted]);
-    assert_eq!(
-        read(&warehouse, "pyiceberg"),
-        ["0", "1", "2", "3", "4", "5"]
-    );
+    for engine in ["pyiceberg", "duckdb"] {
+        let ids = read(&warehouse, engine);
+        assert_eq!(ids, ["0", "1", "2", "3", "4", "5"], "{engine}");
+    }
 }
 
 #[tokio::test]
