@@ -201,7 +201,11 @@ async fn ingest(
 /// One piece as the pipeline takes it: the same bytes at the same place of the same file are the same batch.
 fn payload(piece: Piece, identity: &str, arrival_us: i64) -> Payload {
     use fmt::Write as _;
-    let Piece { offset, body } = piece;
+    let Piece {
+        offset,
+        body,
+        is_lines,
+    } = piece;
     let content_sha256 = Sha256::digest(&body)
         .iter()
         .fold(String::new(), |mut hex, byte| {
@@ -209,7 +213,7 @@ fn payload(piece: Piece, identity: &str, arrival_us: i64) -> Payload {
             hex
         });
     let source_id = format!("{identity}@{}#{offset}", &content_sha256[..12]);
-    let source = SourceBatch::file(identity, &content_sha256, offset);
+    let source = SourceBatch::file(identity, &content_sha256, offset, is_lines);
     let record = Record {
         delivery_id: source_id.clone(),
         source_id,

@@ -150,6 +150,17 @@ pub fn frame(body: &[u8], max_events: usize) -> Frames {
     }
 }
 
+/// Finds the lines of a body, whatever it begins with, as [`frame`] does in what it takes for NDJSON.
+pub(crate) fn frame_lines(body: &[u8], max_events: usize) -> Frames {
+    match skip_space(body, 0) {
+        None => Frames::default(),
+        Some(start) if max_events == 0 || body.len() > MAX_BODY_BYTES => {
+            Frames::default().break_off(start, Flaw::TooMany)
+        }
+        Some(start) => lines(body, start, max_events),
+    }
+}
+
 /// Whether a body whose first byte is `{` is one value and not lines.
 fn is_one_value(body: &[u8], start: usize) -> bool {
     let Some(line) = memchr::memchr(b'\n', &body[start..]) else {

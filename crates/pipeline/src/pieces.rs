@@ -5,7 +5,10 @@
 
 use std::io::{self, BufRead as _, BufReader, Read};
 
-use crate::{EVENT_BYTES, Flaw, frame};
+use crate::{
+    EVENT_BYTES, Flaw, Frames,
+    frame::{frame, frame_lines},
+};
 
 /// How large pieces get.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +40,19 @@ pub struct Piece {
     pub offset: u64,
     /// The bytes.
     pub body: Vec<u8>,
+    /// Whether it goes on with lines. What a body is, is told by its first byte, and that of the whole file counts.
+    pub is_lines: bool,
+}
+
+impl Piece {
+    /// Where its events are.
+    pub fn frames(&self) -> Frames {
+        if self.is_lines {
+            frame_lines(&self.body, usize::MAX)
+        } else {
+            frame(&self.body, usize::MAX)
+        }
+    }
 }
 
 /// Why a file gives no further pieces.
@@ -80,6 +96,7 @@ pub struct Pieces<R> {
     limits: Limits,
     /// Known once something other than white space was read.
     is_array: Option<bool>,
+    has_begun: bool,
     is_at_end: bool,
     broken: Option<PieceError>,
 }
@@ -110,6 +127,7 @@ impl<R: Read> Pieces<R> {
             offset: 0,
             limits,
             is_array: None,
+            has_begun: false,
             is_at_end: false,
             broken: None,
         }
@@ -138,8 +156,14 @@ impl<R: Read> Pieces<R> {
             } else {
                 self.cut_lines()
             };
-            if let Some(piece) = cut {
-                return Ok(Some(piece));
+            if let Some((offset, body)) = cut {
+                let is_lines = self.has_begun && !is_array;
+                self.has_begun = true;
+                return Ok(Some(Piece {
+                    offset,
+                    body,
+                    is_lines,
+                }));
             }
             let limit_bytes = self.limits.event_bytes;
             if wanted >= limit_bytes {
@@ -181,7 +205,7 @@ impl<R: Read> Pieces<R> {
     }
 
     /// Cuts behind the last line that is whole, or the last one that a piece may have.
-    fn cut_lines(&mut self) -> Option<Piece> {
+    fn cut_lines(&mut self) -> Option<(u64, Vec<u8>)> {
         let ends = self.buffer.iter().enumerate();
         let mut ends = ends.filter(|(_, byte)| **byte == b'\n');
         let end = match ends.nth(self.limits.piece_events - 1) {
@@ -189,13 +213,11 @@ impl<R: Read> Pieces<R> {
             None if self.is_at_end => self.buffer.len(),
             None => self.buffer.iter().rposition(|&byte| byte == b'\n')? + 1,
         };
-        let offset = self.offset;
-        let body = self.drop_front(end);
-        Some(Piece { offset, body })
+        Some((self.offset, self.drop_front(end)))
     }
 
     /// Cuts behind the last element that is whole, and makes two arrays of one.
-    fn cut_array(&mut self) -> Option<Piece> {
+    fn cut_array(&mut self) -> Option<(u64, Vec<u8>)> {
         let frames = frame(&self.buffer, self.limits.piece_events);
         let offset = self.offset;
         let Some(broken) = frames.broken else {
@@ -203,7 +225,7 @@ impl<R: Read> Pieces<R> {
             let rest_may_follow = !self.is_at_end;
             let body = self.drop_front(end);
             self.is_array = rest_may_follow.then_some(false);
-            return Some(Piece { offset, body });
+            return Some((offset, body));
         };
         let may_go_on = match broken.flaw {
             Flaw::TooMany => true,
@@ -219,10 +241,7 @@ impl<R: Read> Pieces<R> {
                 });
             }
             let end = self.buffer.len();
-            return Some(Piece {
-                offset,
-                body: self.drop_front(end),
-            });
+            return Some((offset, self.drop_front(end)));
         }
         // An element that the buffer ends with may go on: `12` of `123`.
         let n_cut = usize::from(broken.offset == self.buffer.len());
@@ -232,7 +251,7 @@ impl<R: Read> Pieces<R> {
         // The comma behind the element opens the array of the next piece, at the same offset.
         let comma = self.buffer.iter().position(|&byte| byte == b',')?;
         self.buffer[comma] = b'[';
-        Some(Piece { offset, body })
+        Some((offset, body))
     }
 
     /// Takes bytes off the front of the buffer.
@@ -376,7 +395,8 @@ mod tests {
                 };
                 let mut pieces = Pieces::new(text.as_bytes(), limits);
                 let mut found = Vec::new();
-                while let Some(Piece { offset, body }) = pieces.next_piece().unwrap() {
+                while let Some(piece) = pieces.next_piece().unwrap() {
+                    let Piece { offset, body, .. } = piece;
                     for event in frame(&body, usize::MAX).events() {
                         let start = usize::try_from(offset).unwrap() + event.start;
                         assert_eq!(
@@ -388,6 +408,35 @@ mod tests {
                 }
                 assert_eq!(found, events);
             }
+        }
+    }
+
+    #[test]
+    fn lines_that_look_like_an_array_or_a_value_are_lines_wherever_a_piece_begins() {
+        let lines: Vec<String> = (0..40)
+            .map(|n| match n % 4 {
+                1 => format!("[{n},{n}]"),
+                2 => format!("{{\"broken\":{n},"),
+                _ => format!("{{\"n\":{n}}}"),
+            })
+            .collect();
+        let text = lines.join("\n");
+        for piece_bytes in 14..60 {
+            let limits = Limits {
+                piece_bytes,
+                piece_events: 50,
+                event_bytes: 1 << 20,
+            };
+            let mut pieces = Pieces::new(text.as_bytes(), limits);
+            let mut found = Vec::new();
+            while let Some(piece) = pieces.next_piece().unwrap() {
+                let frames = piece.frames();
+                assert_eq!(frames.broken, None);
+                for event in frames.events() {
+                    found.push(String::from_utf8(piece.body[event].to_vec()).unwrap());
+                }
+            }
+            assert_eq!(found, lines, "{piece_bytes}");
         }
     }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::{
     Payload, Record,
-    frame::{Broken, Flaw, Frames, frame},
+    frame::{Broken, Flaw, Frames, frame, frame_lines},
     inflate::{InflateError, inflate},
 };
 
@@ -51,10 +51,11 @@ pub(crate) fn read(payload: &Payload, cap_bytes: usize) -> Vec<Content> {
             contents.push(Content::Again);
             continue;
         }
-        let mut opened = open(record, left_bytes);
+        let is_lines = payload.source.is_lines;
+        let mut opened = open(record, is_lines, left_bytes);
         let is_out_of_room = matches!(opened, Err(InflateError::TooLarge { .. }));
         if is_out_of_room && left_bytes < cap_bytes {
-            match open(record, cap_bytes) {
+            match open(record, is_lines, cap_bytes) {
                 Ok(_) => {
                     is_stopped = payload.source.is_ordered;
                     contents.push(Content::Again);
@@ -75,9 +76,18 @@ pub(crate) fn read(payload: &Payload, cap_bytes: usize) -> Vec<Content> {
 }
 
 /// Inflates and frames one record, if it has room.
-pub(crate) fn open(record: &Record, room_bytes: usize) -> Result<(Bytes, Frames), InflateError> {
+pub(crate) fn open(
+    record: &Record,
+    is_lines: bool,
+    room_bytes: usize,
+) -> Result<(Bytes, Frames), InflateError> {
     let body = inflate(&record.body, record.is_base64, room_bytes)?;
-    let frames = frame(&body, room_bytes / EVENT_BYTES);
+    let max_events = room_bytes / EVENT_BYTES;
+    let frames = if is_lines {
+        frame_lines(&body, max_events)
+    } else {
+        frame(&body, max_events)
+    };
     match frames.broken {
         Some(Broken {
             flaw: Flaw::TooMany,

@@ -51,6 +51,8 @@ pub struct SourceBatch {
     pub repeat_window_s: u32,
     /// How many bytes of the record came before the body, once inflated: 0, unless it is a piece of something larger.
     pub before_bytes: usize,
+    /// Whether bodies are lines whatever they begin with: those of a piece that goes on with the lines of a file.
+    pub is_lines: bool,
     /// The routes that its events are dealt by, when there are any: known under other routes is not known.
     pub routes: Option<String>,
 }
@@ -83,6 +85,7 @@ impl SourceBatch {
             is_answered: false,
             repeat_window_s: 0,
             before_bytes: 0,
+            is_lines: false,
             routes: None,
         }
     }
@@ -99,6 +102,7 @@ impl SourceBatch {
             is_answered: false,
             repeat_window_s: 0,
             before_bytes: 0,
+            is_lines: false,
             routes: None,
         }
     }
@@ -113,6 +117,7 @@ impl SourceBatch {
             is_answered: false,
             repeat_window_s: REQUEST_REPEAT_WINDOW_S,
             before_bytes: 0,
+            is_lines: false,
             routes: None,
         }
     }
@@ -125,11 +130,13 @@ impl SourceBatch {
         }
     }
 
-    /// A piece of a file: the same path, content and piece are the same batch. `content_sha256` in hex.
-    pub fn file(path: &str, content_sha256: &str, piece: u64) -> Self {
+    /// A piece of a file: the same path, content and piece are the same batch. `content_sha256` in hex; `is_lines` when the
+    /// piece goes on with lines.
+    pub fn file(path: &str, content_sha256: &str, piece: u64, is_lines: bool) -> Self {
         let identity = format!("{path}\n{content_sha256}\n{piece}");
         Self {
             repeat_window_s: u32::MAX,
+            is_lines,
             ..Self::request("file", identity)
         }
     }
@@ -310,7 +317,7 @@ mod tests {
 
     #[test]
     fn a_file_is_known_by_its_path_content_and_piece() {
-        let file = |path, hash, piece| SourceBatch::file(path, hash, piece).identity;
+        let file = |path, hash, piece| SourceBatch::file(path, hash, piece, false).identity;
         assert_eq!(file("a", "00", 0), file("a", "00", 0));
         assert_ne!(file("a", "00", 0), file("a", "00", 1));
         assert_ne!(file("a", "00", 0), file("a", "01", 0));

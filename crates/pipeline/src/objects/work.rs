@@ -7,8 +7,8 @@ use lake::{BatchId, DataFile, TableName};
 
 use super::SourceObject;
 use crate::{
-    Invocation, Payload, Record, SourceBatch, frame::frame, open_table::OpenTable, pieces::Piece,
-    read::Content, report::LandedTable,
+    Invocation, Payload, Record, SourceBatch, open_table::OpenTable, pieces::Piece, read::Content,
+    report::LandedTable,
 };
 
 /// What one table gets of an object.
@@ -66,8 +66,8 @@ impl<'a> Work<'a> {
     /// The events of a piece.
     pub(super) fn content(&mut self, piece: Piece) -> Content {
         self.before_bytes = usize::try_from(piece.offset).unwrap_or(usize::MAX);
+        let frames = piece.frames().numbered_from(self.n_events);
         let body = Bytes::from(piece.body);
-        let frames = frame(&body, usize::MAX).numbered_from(self.n_events);
         Content::Events { body, frames }
     }
 

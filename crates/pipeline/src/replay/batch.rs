@@ -135,7 +135,7 @@ fn content_of(
             frames: Frames::one(&record.body, index),
             body: record.body.clone(),
         },
-        None => match open(record, cap_bytes) {
+        None => match open(record, false, cap_bytes) {
             Ok((body, frames)) => Content::Events { body, frames },
             Err(error) => Content::Unreadable(error),
         },
