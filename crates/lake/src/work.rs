@@ -50,6 +50,8 @@ pub(crate) struct Work<'a> {
     last_error: Option<CommitError>,
     /// How many of the last answers in a row were refusals.
     n_refusals: u32,
+    /// Whether schemas stay, since the catalog refused a commit that was to remove some: not all know that update.
+    keeps_schemas: bool,
 }
 
 /// Why an attempt did not end well.
@@ -68,6 +70,7 @@ pub(crate) struct Sent {
     pub(crate) outcomes: Vec<(usize, ReceiptOutcome)>,
     added: Added,
     n_expired_snapshots: usize,
+    removes_schemas: bool,
 }
 
 impl<'a> Work<'a> {
@@ -100,6 +103,7 @@ impl<'a> Work<'a> {
             merged: None,
             last_error: None,
             n_refusals: 0,
+            keeps_schemas: false,
         }
     }
 
@@ -177,7 +181,14 @@ impl<'a> Work<'a> {
         let (expired, outdated) = if may_clean {
             let expired = references.expired(metadata, now_ms);
             let outdated = outdated_schemas(metadata, &expired);
-            (expired, outdated)
+            (
+                expired,
+                if self.keeps_schemas {
+                    Vec::new()
+                } else {
+                    outdated
+                },
+            )
         } else {
             Default::default()
         };
@@ -202,13 +213,14 @@ impl<'a> Work<'a> {
                 .collect(),
             added,
             n_expired_snapshots: expired.len(),
+            removes_schemas: !outdated.is_empty(),
         };
         if !expired.is_empty() {
             updates.push(TableUpdate::RemoveSnapshots {
                 snapshot_ids: expired,
             });
         }
-        let assumes_schema = is_remembered || !outdated.is_empty();
+        let assumes_schema = is_remembered || sent.removes_schemas;
         if !outdated.is_empty() {
             updates.push(TableUpdate::RemoveSchemas {
                 schema_ids: outdated,
@@ -317,7 +329,12 @@ impl<'a> Work<'a> {
             Failure::NotSent(source) => Err(self.failed(retryable(source.as_ref()), source)),
             Failure::Answer(error) => {
                 let is_refusal = matches!(error, CommitError::Refused { .. });
-                self.n_refusals = if is_refusal { self.n_refusals + 1 } else { 0 };
+                let removed_schemas = self.sent.last().is_some_and(|sent| sent.removes_schemas);
+                if is_refusal && removed_schemas {
+                    self.keeps_schemas = true; // Snapshots expire all the same.
+                } else {
+                    self.n_refusals = if is_refusal { self.n_refusals + 1 } else { 0 };
+                }
                 self.last_error = Some(error);
                 Ok(())
             }

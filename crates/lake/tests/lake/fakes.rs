@@ -20,8 +20,8 @@ pub(crate) enum Luck {
     Fail(Answer),
     /// Another writer commits these receipts first.
     Overtaken(Lake, Vec<Receipt>),
-    /// It is refused when anything is to be removed, and happens otherwise.
-    RefuseRemoval,
+    /// It is refused when it has an update whose name begins so, and happens otherwise.
+    Refuse(&'static str),
     /// Nothing special.
     Pass,
 }
@@ -84,12 +84,12 @@ impl Catalog for UnluckyCatalog {
         match luck {
             Luck::Pass => self.inner.commit(name, requirements, updates).await,
             Luck::Fail(answer) => Err(answer.error()),
-            Luck::RefuseRemoval => {
-                let removes = |update: &TableUpdate| {
-                    let removal = serde_json::to_value(update).unwrap();
-                    removal["action"].as_str().unwrap().starts_with("remove-")
+            Luck::Refuse(action) => {
+                let is_refused = |update: &TableUpdate| {
+                    let update = serde_json::to_value(update).unwrap();
+                    update["action"].as_str().unwrap().starts_with(action)
                 };
-                if updates.iter().any(removes) {
+                if updates.iter().any(is_refused) {
                     return Err(Answer::Refused.error());
                 }
                 self.inner.commit(name, requirements, updates).await

@@ -73,7 +73,7 @@ async fn a_catalog_that_refuses_to_expire_snapshots_takes_the_rows() {
     let table = warehouse.table().await;
     let set = warehouse.lake.set_properties(&table, &properties);
     set.await.unwrap();
-    let luck = vec![Luck::RefuseRemoval; 4];
+    let luck = vec![Luck::Refuse("remove-"); 4];
     let lake = UnluckyCatalog::over(warehouse.directory.path(), luck);
     // The table's timestamps begin with the real time at which it was made.
     let begun_ms = NOW_MS.max(warehouse.table().await.metadata().last_updated_ms());

@@ -123,10 +123,14 @@ async fn a_catalog_that_refuses_to_remove_schemas_takes_the_rows() {
     commit(&warehouse.lake, &warehouse, "1", begun_ms).await;
     add_column(&warehouse, "first").await;
     add_column(&warehouse, "second").await;
-    let luck = vec![Luck::RefuseRemoval; 3];
+    let luck = vec![Luck::Refuse("remove-schemas"); 6];
     let lake = UnluckyCatalog::over(warehouse.directory.path(), luck);
-    let report = commit(&lake, &warehouse, "2", begun_ms + MINUTE_MS).await;
-    assert_eq!(report.n_attempts, 2);
+    // Snapshots go all the same.
+    for (id, after_ms, n_expired) in [("2", MINUTE_MS, 0), ("3", 2 * HOUR_MS, 1)] {
+        let report = commit(&lake, &warehouse, id, begun_ms + after_ms).await;
+        let counts = (report.n_attempts, report.n_expired_snapshots);
+        assert_eq!(counts, (2, n_expired), "{id}");
+    }
     assert_eq!(schemas(&warehouse).await, [0, 1, 2]);
-    assert_eq!(warehouse.ids().await, ["1", "2"]);
+    assert_eq!(warehouse.ids().await, ["1", "2", "3"]);
 }
