@@ -71,6 +71,41 @@ async fn events_of_a_stream_are_rows_by_way_of_both_functions_and_their_receipts
     check(&desk, local, &receipts, N_MESSAGES).await;
 }
 
+#[tokio::test]
+#[ignore = "needs servers: scripts/servers.py"]
+async fn events_of_a_queue_are_rows_of_the_tables_that_they_name() {
+    let mut desk = Desk::new();
+    let routes = [
+        ("CALVE_ROUTES_FIELD", "event_type"),
+        ("CALVE_ROUTES_TABLES", "click"),
+    ];
+    let variables = &mut desk.cloud.variables;
+    variables.extend(routes.map(|(name, value)| (name, value.to_owned())));
+    let events = desk.queue("events").await;
+    let receipts = desk.queue("receipts").await;
+    let options = ["--events-queue", &events, "--batch-size", "20"];
+    let local = Local::start(&desk, &receipts, &options);
+    desk.send(&format!("sqs:{events}"));
+    desk.await_empty(&events).await;
+    desk.await_empty(&receipts).await;
+    let report = local.stop();
+    assert_eq!(report["sources"][0]["n_done"], N_MESSAGES, "{report}");
+
+    let (clicks, others): (Vec<Value>, Vec<Value>) = sent()
+        .into_iter()
+        .partition(|event| event["event_type"] == "click");
+    for (table, events) in [("click", clicks), ("events", others)] {
+        let table = format!("{}.{table}", desk.cloud.name);
+        let variables = &mut desk.cloud.variables;
+        variables.insert("CALVE_TABLE_NAME", table.clone());
+        let rows = rows(&desk);
+        assert!(
+            rows == sorted(&events),
+            "the rows of `{table}` are not its events"
+        );
+    }
+}
+
 /// Waits until every receipt is committed, and holds the rows against the events.
 async fn check(desk: &Desk, local: Local, receipts: &str, n_records: usize) {
     // A receipt goes when it is committed.
@@ -80,27 +115,33 @@ async fn check(desk: &Desk, local: Local, receipts: &str, n_records: usize) {
     assert_eq!(ingest["n_done"], n_records, "{report}");
     assert_eq!(commit["n_records"], commit["n_done"], "{report}");
 
-    let columns = desk.cloud.columns();
-    let read = desk.cloud.read();
-    assert_eq!(
-        (read.n_rows, read.n_distinct),
-        (N_EVENTS, Some(N_EVENTS)),
-        "{report}"
-    );
-    let mut rebuilt: Vec<String> = read
-        .lines
-        .iter()
-        .map(|line| rebuild(&serde_json::from_str(line).unwrap(), &columns))
-        .map(|event| event.unwrap().to_string())
-        .collect();
+    let rows = rows(desk);
+    assert_eq!(rows.len(), N_EVENTS, "{report}");
+    assert!(rows == sorted(&sent()), "the rows are not the events");
+}
+
+/// The events that are sent.
+fn sent() -> Vec<Value> {
     let corpus = Corpus::new(&generator::Settings::default(), N_EVENTS);
-    let mut expected: Vec<String> = corpus
-        .events()
-        .map(|event| canonical(&serde_json::from_slice(event).unwrap()).to_string())
-        .collect();
-    rebuilt.sort_unstable();
-    expected.sort_unstable();
-    assert!(rebuilt == expected, "the rows are not the events");
+    let events = corpus.events();
+    events
+        .map(|event| canonical(&serde_json::from_slice(event).unwrap()))
+        .collect()
+}
+
+fn sorted(events: &[Value]) -> Vec<String> {
+    let mut texts: Vec<String> = events.iter().map(Value::to_string).collect();
+    texts.sort_unstable();
+    texts
+}
+
+/// The events that the rows of the table are, as `DuckDB` reads them, each once.
+fn rows(desk: &Desk) -> Vec<String> {
+    let (columns, read) = (desk.cloud.columns(), desk.cloud.read());
+    assert_eq!(read.n_distinct, Some(read.n_rows));
+    let rows = read.lines.iter();
+    let events = rows.map(|line| rebuild(&serde_json::from_str(line).unwrap(), &columns));
+    sorted(&events.map(Option::unwrap).collect::<Vec<_>>())
 }
 
 /// The queues and streams of one test.

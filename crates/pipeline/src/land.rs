@@ -144,8 +144,8 @@ impl Pipeline {
         Ok((dealt, failures))
     }
 
-    /// Flattens all lots, then writes and commits them. Returns what became of the records of each, and whether refused events
-    /// are kept: always, but when nothing landed and the sender is told.
+    /// Lands the lots side by side. Returns what became of the records of each, and whether refused events are kept: always, but
+    /// when nothing landed and the sender is told.
     async fn land_lots(
         &self,
         lots: Vec<Lot>,
@@ -153,33 +153,65 @@ impl Pipeline {
         invocation: &Invocation,
         give_up: Option<Deadline>,
     ) -> (Vec<(Lot, Result<Vec<Fate>, PipelineError>)>, bool) {
+        if !is_answered {
+            let landed = stream::iter(lots).map(async |mut lot| {
+                let ready = self.prepare_in_time(&mut lot, invocation, give_up).await;
+                let landed = self.finish_in_time(&mut lot, ready, true, invocation, give_up);
+                let landed = landed.await;
+                (lot, landed)
+            });
+            return (landed.buffered(MAX_TABLES_AT_ONCE).collect().await, true);
+        }
+        // What is kept is known when all are flattened. That they wait for each other harms nobody: such a payload is one record.
         let ready = stream::iter(lots).map(async |mut lot| {
-            let (table, n) = (lot.open.table.name().clone(), lot.positions.len());
-            let prepared = in_time(give_up, &table, n, self.prepare(&mut lot, invocation)).await;
-            (lot, prepared)
+            let ready = self.prepare_in_time(&mut lot, invocation, give_up).await;
+            (lot, ready)
         });
         let ready: Vec<_> = ready.buffered(MAX_TABLES_AT_ONCE).collect().await;
-        let has_rows = ready.iter().any(|(_, ready)| {
+        let is_kept = ready.iter().any(|(_, ready)| {
             let landing = ready.as_ref().map(|ready| &ready.landing);
             landing.is_ok_and(|landing| landing.flattened.n_rows() > 0)
         });
-        let is_kept = has_rows || !is_answered;
         let landed = stream::iter(ready).map(async |(mut lot, ready)| {
-            let (table, n) = (lot.open.table.name().clone(), lot.positions.len());
-            let landed = match ready {
-                Err(error) => Err(error),
-                Ok(ready) => {
-                    let work = self.finish(&mut lot, ready, is_kept, invocation, give_up);
-                    in_time(give_up, &table, n, work).await
-                }
-            };
-            let is_fatal = |error: &PipelineError| error.disposition() == Disposition::Fatal;
-            if landed.as_ref().is_err_and(is_fatal) {
-                self.tables.forget(&table); // It may have been dropped or made again.
-            }
+            let landed = self.finish_in_time(&mut lot, ready, is_kept, invocation, give_up);
+            let landed = landed.await;
             (lot, landed)
         });
         (landed.buffered(MAX_TABLES_AT_ONCE).collect().await, is_kept)
+    }
+
+    async fn prepare_in_time(
+        &self,
+        lot: &mut Lot,
+        invocation: &Invocation,
+        give_up: Option<Deadline>,
+    ) -> Result<Ready, PipelineError> {
+        let (table, n_records) = (lot.open.table.name().clone(), lot.positions.len());
+        let work = self.prepare(lot, invocation);
+        in_time(give_up, &table, n_records, work).await
+    }
+
+    async fn finish_in_time(
+        &self,
+        lot: &mut Lot,
+        ready: Result<Ready, PipelineError>,
+        is_kept: bool,
+        invocation: &Invocation,
+        give_up: Option<Deadline>,
+    ) -> Result<Vec<Fate>, PipelineError> {
+        let (table, n_records) = (lot.open.table.name().clone(), lot.positions.len());
+        let landed = match ready {
+            Err(error) => Err(error),
+            Ok(ready) => {
+                let work = self.finish(lot, ready, is_kept, invocation, give_up);
+                in_time(give_up, &table, n_records, work).await
+            }
+        };
+        landed.inspect_err(|error| {
+            if error.disposition() == Disposition::Fatal {
+                self.tables.forget(&table); // It may have been dropped or made again.
+            }
+        })
     }
 
     /// Flattens the events, and sees that the table has the columns for them.

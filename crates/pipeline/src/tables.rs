@@ -180,7 +180,10 @@ impl Pipeline {
                 continue;
             }
             let opened = self.of_data(routes, name, &mut listed, invocation).await;
-            is_failing = opened.is_err();
+            let is_passing = |error: &PipelineError| error.disposition() == Disposition::Retry;
+            is_failing = opened
+                .as_ref()
+                .is_err_and(|error| listed.is_none() || is_passing(error));
             resolved.add(way, name, opened);
         }
         Ok(resolved)

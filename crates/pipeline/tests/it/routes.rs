@@ -350,10 +350,14 @@ async fn obstructed(settings: Settings, place: &'static str, hangs: bool) -> Pip
 
 #[tokio::test]
 async fn a_table_that_fails_or_hangs_gives_back_its_own_records_only() {
-    for hangs in [false, true] {
+    let (data, metadata) = ("/analytics/clicks/data/", "/analytics/clicks/metadata/");
+    for (at, hangs) in [(data, false), (data, true), (metadata, true)] {
         let directory = tempdir().unwrap();
         let settings = routed(directory.path(), to_clicks);
-        let failing = obstructed(settings, "/analytics/clicks/data/", hangs).await;
+        let mut making = settings.clone();
+        CLICKS.clone_into(&mut making.table.name);
+        Pipeline::open(making).await.unwrap();
+        let failing = obstructed(settings, at, hangs).await;
         let payload = || messages("m", [CLICK, ORDER, BOTH, "", "oops"]);
         let hurried = Invocation {
             deadline: hangs.then(|| tokio::time::Instant::now() + Duration::from_secs(3)),
