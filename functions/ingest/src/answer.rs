@@ -23,13 +23,26 @@ pub(crate) enum Reply {
 }
 
 /// The answer when the run went through.
-pub(crate) fn landed(reply: &Reply, report: &Report) -> Value {
+///
+/// # Errors
+///
+/// When a record has to be delivered again and its trigger has no other way to be told.
+pub(crate) fn landed(reply: &Reply, report: &Report) -> Result<Value, Failure> {
     match reply {
-        Reply::Messages => deliver_again(report.retried()),
-        Reply::Checkpoint => deliver_again(report.retried().take(1)),
-        Reply::Http { request_id } => http_landed(request_id, report),
+        Reply::Messages => Ok(deliver_again(report.retried())),
+        Reply::Checkpoint => Ok(deliver_again(report.retried().take(1))),
+        Reply::Http { request_id } => Ok(http_landed(request_id, report)),
+        Reply::Report if report.n_records_retried > 0 => Err(not_all(report.n_records_retried)),
         // Serialising a struct of plain values into a JSON value cannot fail.
-        Reply::Report => serde_json::to_value(report).unwrap_or_default(),
+        Reply::Report => Ok(serde_json::to_value(report).unwrap_or_default()),
+    }
+}
+
+/// The failure that makes a trigger deliver everything again, since it cannot deliver a part.
+pub(crate) fn not_all(n_records: u64) -> Failure {
+    Failure {
+        kind: "NotLanded",
+        message: format!("{n_records} records did not land: the log says why"),
     }
 }
 
@@ -178,6 +191,18 @@ pub(crate) fn http(status: u16, body: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_trigger_that_cannot_deliver_a_part_again_is_told_of_a_failure() {
+        let report = Report {
+            n_records: 2,
+            n_records_committed: 1,
+            n_records_retried: 1,
+            ..Report::default()
+        };
+        assert_eq!(landed(&Reply::Report, &report), Err(not_all(1)));
+        assert!(landed(&Reply::Messages, &report).is_ok());
+    }
 
     #[test]
     fn whatever_fails_the_sender_is_told_to_come_again() {

@@ -110,7 +110,7 @@ async fn land(
     match context.pipeline.run(payload, invocation).await {
         Ok(report) => {
             tell(context, &report, request_id, invocation.now_us);
-            Ok(answer::landed(reply, &report))
+            answer::landed(reply, &report)
         }
         Err(error) => {
             telemetry::log_failure(&error, request_id);

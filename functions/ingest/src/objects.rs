@@ -56,6 +56,7 @@ pub(crate) async fn land(
     match (reply, failure) {
         (Reply::Messages, _) => Ok(answer::messages(&ids)),
         (_, Some(error)) => answer::failed(reply, &ids, &error),
+        (_, None) if !ids.is_empty() => Err(answer::not_all(ids.len() as u64)),
         // Serialising a struct of plain values into a JSON value cannot fail.
         (_, None) => Ok(serde_json::to_value(reports).unwrap_or_default()),
     }
