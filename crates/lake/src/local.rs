@@ -1,3 +1,5 @@
+mod new_name;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -11,7 +13,8 @@ use crate::storage::{Listed, Put, Storage, StorageError};
 
 /// The local file system. Locations are `file:///…` URLs or absolute paths, both taken literally.
 ///
-/// An object appears whole or not at all: it is written beside its place, made durable, and linked to its name.
+/// An object appears whole or not at all: it is written beside its place, made durable, and given its name. Only where a file
+/// system knows neither hard links nor renames that replace nothing, a crash may leave an empty object, which nobody refers to.
 #[derive(Debug, Clone, Default)]
 pub struct LocalStorage;
 
@@ -121,7 +124,7 @@ fn put_new(path: &Path, bytes: &[u8]) -> io::Result<Put> {
         .ok_or_else(|| io::Error::other("it has no directory"))?;
     make_directories(parent)?;
     let temporary = parent.join(format!(".{}.tmp", Uuid::new_v4()));
-    let put = write_durably(&temporary, bytes).and_then(|()| link_new(&temporary, path));
+    let put = write_durably(&temporary, bytes).and_then(|()| new_name::take(&temporary, path));
     // The name is taken or not by now; a temporary file that stays is only litter.
     let _ = fs::remove_file(&temporary);
     let put = put?;
@@ -133,23 +136,6 @@ fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
-}
-
-/// Gives the file its name unless the name is taken.
-fn link_new(temporary: &Path, path: &Path) -> io::Result<Put> {
-    match fs::hard_link(temporary, path) {
-        Ok(()) => Ok(Put::Written),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Put::AlreadyThere),
-        // Some file systems know no hard links: take the name with an empty file, then replace that.
-        Err(error) if matches!(error.raw_os_error(), Some(1 | 38 | 95)) => {
-            match OpenOptions::new().write(true).create_new(true).open(path) {
-                Ok(_) => fs::rename(temporary, path).map(|()| Put::Written),
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Put::AlreadyThere),
-                Err(error) => Err(error),
-            }
-        }
-        Err(error) => Err(error),
-    }
 }
 
 /// Makes the directory and those above it, each durable in the one above.

@@ -9,6 +9,7 @@ use arrow_select::filter::filter_record_batch;
 use bytes::Bytes;
 use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::metadata::ParquetMetaData;
 
 use crate::data_file::DataFile;
 use crate::encode::WriteOptions;
@@ -38,8 +39,8 @@ pub(crate) enum Rewritten {
 enum Kept {
     /// No row of it is of a known record.
     Whole,
-    /// These rows are of other records.
-    Rows(Vec<RecordBatch>),
+    /// These rows are of other records. The column with a bloom filter, if there is one.
+    Rows(Vec<RecordBatch>, Option<String>),
 }
 
 /// Writes the rows of the receipt's files again, without those of the known records. Files without such rows stay as they
@@ -80,12 +81,16 @@ pub(crate) async fn rewrite(
                 return Ok(Rewritten::Never(format!("`{location}`: {reason}")));
             }
             Ok(Kept::Whole) => files.push(file.clone()),
-            Ok(Kept::Rows(batches)) => {
+            Ok(Kept::Rows(batches, bloom_column)) => {
                 let batch = BatchId {
                     token: receipt.token,
                     attempt: attempt(),
                 };
-                let options = WriteOptions::default();
+                let options = WriteOptions {
+                    bounded_columns: bounded(table, file),
+                    bloom_column,
+                    ..WriteOptions::default()
+                };
                 match lake.write(table, &batches, &batch, &options).await {
                     Ok(written) => files.extend(written),
                     Err(error @ (LakeError::Column { .. } | LakeError::Encode { .. })) => {
@@ -99,10 +104,20 @@ pub(crate) async fn rewrite(
     Ok(Rewritten::Files(files))
 }
 
+/// The columns of which the file has bounds, so that the new one has them too.
+fn bounded(table: &Table, file: &DataFile) -> Vec<String> {
+    let bounded = file.columns.iter();
+    let bounded = bounded.filter(|(_, facts)| facts.lower.is_some() || facts.upper.is_some());
+    let fields = bounded.filter_map(|(id, _)| table.schema().field_by_id(*id));
+    fields.map(|field| field.name.clone()).collect()
+}
+
 /// The rows of a file that are of other records than the known ones, in the table's columns.
 fn kept(bytes: Bytes, layout: &FileLayout, known: &RangeSet) -> Result<Kept, String> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
-        .and_then(ParquetRecordBatchReaderBuilder::build);
+    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes);
+    let builder = builder.map_err(|error| format!("it is not read as Parquet: {error}"))?;
+    let bloom_column = with_bloom_filter(builder.metadata(), builder.schema(), layout);
+    let reader = builder.build();
     let reader = reader.map_err(|error| format!("it is not read as Parquet: {error}"))?;
     let mut batches = Vec::new();
     let mut n_known = 0;
@@ -118,7 +133,28 @@ fn kept(bytes: Bytes, layout: &FileLayout, known: &RangeSet) -> Result<Kept, Str
         return Ok(Kept::Whole);
     }
     batches.retain(|batch| batch.num_rows() > 0);
-    Ok(Kept::Rows(batches))
+    Ok(Kept::Rows(batches, bloom_column))
+}
+
+/// The column of the table, by its name now, of which the file has a bloom filter.
+fn with_bloom_filter(
+    footer: &ParquetMetaData,
+    schema: &Schema,
+    layout: &FileLayout,
+) -> Option<String> {
+    let mut chunks = footer.row_groups().first()?.columns().iter();
+    let chunk = chunks.find(|chunk| chunk.bloom_filter_offset().is_some())?;
+    let name = chunk.column_path().parts().first()?;
+    let id = id_of(schema.field_with_name(name).ok()?)?;
+    let mut columns = layout.columns().iter();
+    let column = columns.find(|column| column.id == id)?;
+    Some(column.field.name().clone())
+}
+
+/// The field id that a column of a file has.
+fn id_of(field: &Field) -> Option<i32> {
+    let id = field.metadata().get(PARQUET_FIELD_ID_META_KEY)?;
+    id.parse().ok()
 }
 
 /// The batch with the names and types that its columns have in the table now: they are told by their field ids.
@@ -126,8 +162,7 @@ fn in_columns_of(layout: &FileLayout, batch: &RecordBatch) -> Result<RecordBatch
     let mut fields = Vec::with_capacity(batch.num_columns());
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(batch.num_columns());
     for (field, array) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-        let id = field.metadata().get(PARQUET_FIELD_ID_META_KEY);
-        let id = id.and_then(|id| id.parse::<i32>().ok());
+        let id = id_of(field);
         let column = layout
             .columns()
             .iter()

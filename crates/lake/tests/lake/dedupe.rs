@@ -58,11 +58,25 @@ impl Repeats {
     }
 
     async fn receipt(&self, source: &str, rows: &[Row]) -> Receipt {
+        self.receipt_of(source, batch(rows)).await
+    }
+
+    /// Rows in files that do not have these columns.
+    async fn receipt_without(&self, columns: &[&str], rows: &[Row]) -> Receipt {
+        let mut batch = batch(rows);
+        for column in columns {
+            let position = batch.schema().index_of(column).unwrap();
+            batch.remove_column(position);
+        }
+        self.receipt_of("without", batch).await
+    }
+
+    async fn receipt_of(&self, source: &str, batch: RecordBatch) -> Receipt {
         let table = self.lake.load_table(&self.name).await.unwrap().unwrap();
         let id = batch_id(&table, source);
         let written = self
             .lake
-            .write(&table, &[batch(rows)], &id, &WriteOptions::default())
+            .write(&table, &[batch], &id, &WriteOptions::default())
             .await;
         Receipt::new(&table, &id, NOW_MS, source.to_owned(), written.unwrap())
     }
@@ -487,4 +501,30 @@ async fn a_file_that_is_listed_twice_is_named_and_stays() {
     };
     assert!(reason.contains(file.as_str()), "{reason}");
     assert_eq!(table.files().await, before);
+}
+
+#[tokio::test]
+async fn a_value_that_only_the_partition_tells_stays_with_its_rows() {
+    let table = Repeats::partitioned_by(&["id", "n"]).await;
+    let rows: [Row; 3] = [
+        (0, "m1", 0, 5, ""),
+        (0, "m1", 0, 6, ""),
+        (0, "m2", 0, 7, ""),
+    ];
+    let mut receipt = table.receipt_without(&["id", "n"], &rows).await;
+    // As when a file of a directory `id=click/n=7` is added to a table.
+    receipt.data_files[0].partition = vec!["click".into(), 7.into()];
+    let committed = table
+        .lake
+        .commit(&table.name, vec![receipt], &options(1))
+        .await;
+    committed.unwrap();
+    assert_eq!(table.dedupe(RepeatKey::Source).await.n_rows_repeated, 1);
+    assert_eq!(
+        table.rows().await,
+        [row("m1", 0, "click", 5), row("m2", 0, "click", 7)]
+    );
+    for file in table.files().await {
+        assert!(file.contains("/id=click/n=7/"), "{file}");
+    }
 }

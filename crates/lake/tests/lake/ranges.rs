@@ -10,11 +10,12 @@ use lake::{
     BatchId, ColumnDefinition, Lake, RangeSet, Receipt, ReceiptOutcome, ReceiptSource,
     SequenceNumber, SourceRecords, TableDefinition, Token, WriteOptions,
 };
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
 
 use crate::fakes::{Answer, BadDisk, Fault, Luck, UnluckyCatalog};
 use crate::support::{
-    DAY_US, NOW_MS, TODAY_US, Warehouse, committed, definition, options, outcomes,
+    DAY_US, NOW_MS, TODAY_US, Warehouse, committed, data_files, definition, options, outcomes,
 };
 
 const SHARD: &str = "arn:aws:kinesis:eu-west-1:123456789012:stream/clicks/shardId-000000000003";
@@ -82,7 +83,11 @@ async fn delivered(lake: &Lake, warehouse: &Warehouse, records: Range<u32>) -> R
         token: Token::new(table.uuid(), "kinesis", name.as_bytes()),
         attempt: u64::from_le_bytes(uuid::Uuid::new_v4().into_bytes()[..8].try_into().unwrap()),
     };
-    let (rows, options) = ([batch], WriteOptions::default());
+    let options = WriteOptions {
+        bloom_column: Some("id".to_owned()),
+        ..WriteOptions::default()
+    };
+    let rows = [batch];
     let files = lake.write(&table, &rows, &id, &options).await.unwrap();
     let source = ReceiptSource {
         kind: "kinesis".to_owned(),
@@ -220,6 +225,33 @@ async fn a_receipt_whose_rows_cannot_be_told_apart_can_never_be_committed() {
     }
     assert_eq!(found[2], committed(&report));
     assert_eq!(warehouse.ids().await, ids_of(10..30));
+}
+
+#[tokio::test]
+async fn files_that_are_written_again_have_the_bloom_filters_of_the_first() {
+    let warehouse = warehouse().await;
+    let first = delivered(&warehouse.lake, &warehouse, 10..20).await;
+    let second = delivered(&warehouse.lake, &warehouse, 15..25).await;
+    let written: Vec<String> = [&first, &second]
+        .iter()
+        .flat_map(|receipt| receipt.data_files.iter().map(|file| file.location.clone()))
+        .collect();
+    warehouse.commit(vec![first, second]).await;
+    let files = data_files(&warehouse.lake, &warehouse.table().await).await;
+    assert!(
+        files.iter().any(|file| !written.contains(file)),
+        "{files:?}"
+    );
+    for location in files {
+        let bytes = warehouse.lake.storage().get(&location).await.unwrap();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
+        let columns = reader.metadata().row_group(0).columns().iter();
+        let filtered = columns.filter(|column| column.bloom_filter_offset().is_some());
+        let names: Vec<_> = filtered
+            .map(|column| column.column_path().string())
+            .collect();
+        assert_eq!(names, ["id"], "{location}");
+    }
 }
 
 #[tokio::test]
