@@ -83,7 +83,8 @@ async fn events_of_a_queue_are_rows_of_the_tables_that_they_name() {
     variables.extend(routes.map(|(name, value)| (name, value.to_owned())));
     let events = desk.queue("events").await;
     let receipts = desk.queue("receipts").await;
-    let options = ["--events-queue", &events, "--batch-size", "20"];
+    let batches = ["--batch-size", "20", "--window-s", "1"];
+    let options = [&["--events-queue", &events], &batches[..]].concat();
     let local = Local::start(&desk, &receipts, &options);
     desk.send(&format!("sqs:{events}"));
     desk.await_empty(&events).await;
