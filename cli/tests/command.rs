@@ -77,6 +77,33 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
+fn events_go_to_the_tables_that_routes_name_and_the_check_knows_of_them() {
+    let desk = Desk::new();
+    desk.write(
+        "calve.toml",
+        "[routes]\nfield = \"type\"\ntables = [\"click\"]\n",
+    );
+    desk.write("a.ndjson", &format!("{EVENTS}{{\"type\":\"view\"}}\n"));
+    for (n_rows, n_before) in [([2, 1], 0), ([0, 0], 3)] {
+        let summary = desk.json(&["ingest", "a.ndjson"]);
+        let by_table = &summary["n_rows_by_table"];
+        assert_eq!(by_table["analytics.click"], n_rows[0], "{summary}");
+        assert_eq!(by_table["analytics.events"], n_rows[1], "{summary}");
+        assert_eq!(summary["n_rows_delivered_before"], n_before, "{summary}");
+    }
+    let shown = desk.json(&["table", "show", "--table", "analytics.click"]);
+    assert_eq!(shown["n_rows"], 2);
+    let checked = desk.json(&["config", "check"]);
+    let places = checked["locations"].as_array().unwrap().iter();
+    let states: Vec<&str> = places
+        .filter(|place| place["what"] == "table")
+        .filter_map(|place| place["state"].as_str())
+        .collect();
+    assert!(states[0].starts_with("`analytics.events` is at"));
+    assert!(states[1].starts_with("`analytics.click` is at"));
+}
+
+#[test]
 fn a_file_becomes_rows_and_the_summary_says_so() {
     let desk = Desk::new();
     desk.write("events.ndjson", EVENTS);

@@ -283,11 +283,13 @@ struct Summary {
 impl Summary {
     fn add(&mut self, report: Report) {
         for table in &report.tables {
+            let of_table = self.n_rows_by_table.entry(table.table.clone());
+            let of_table = of_table.or_default();
             if table.is_repeat {
                 self.n_rows_delivered_before += table.n_rows;
             } else {
                 self.n_rows += table.n_rows;
-                *self.n_rows_by_table.entry(table.table.clone()).or_default() += table.n_rows;
+                *of_table += table.n_rows;
             }
             self.n_snapshots += u64::from(table.snapshot_id.is_some());
         }
