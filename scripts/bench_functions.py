@@ -11,6 +11,7 @@ import base64
 import contextlib
 import io
 import json
+import os
 import queue
 import statistics
 import subprocess
@@ -42,7 +43,8 @@ def main():
     parser.add_argument("bin", type=Path)
     parser.add_argument("--starts", type=int, default=20)
     options = parser.parse_args()
-    variables = settings() | {"CALVE_TABLE_NAME": f"bench.functions_{uuid.uuid4().hex[:8]}"}
+    ours = {"TABLE_NAME": f"bench.functions_{uuid.uuid4().hex[:8]}", "SQS_ENDPOINT": os.environ["CALVE_TEST_SQS_ENDPOINT"]}
+    variables = settings() | {f"CALVE_{name}": value for name, value in ours.items()}
     receipts = create_queue("dead-letters") and create_queue("receipts")
     programs = {
         "ingest": (options.bin / "ingest", variables | {"CALVE_MODE": "staged", "CALVE_RECEIPT_QUEUE_URL": receipts}),
@@ -101,8 +103,9 @@ class Function:
         }
         self.log = io.BytesIO()
         begun = time.perf_counter()
-        self.process = subprocess.Popen([program], env=variables | lambda_variables, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        threading.Thread(target=self.read_log, daemon=True).start()
+        self.process = subprocess.Popen([program], env=variables | lambda_variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.reader = threading.Thread(target=self.read_log, daemon=True)
+        self.reader.start()
         try:
             self.start_ms = (self.polled.get(timeout=PATIENCE_S) - begun) * 1e3
         except queue.Empty:
@@ -110,7 +113,7 @@ class Function:
 
     def read_log(self):
         with contextlib.suppress(ValueError):
-            self.log.write(self.process.stderr.read())
+            self.log.write(self.process.stdout.read())
 
     def invoke(self, event):
         """Hands it the event, and returns how long the answer took in milliseconds. All of the event must be done."""
@@ -131,6 +134,7 @@ class Function:
 
     def fail(self, what):
         self.end()
+        self.reader.join()
         sys.stderr.write(self.log.getvalue().decode(errors="replace"))
         sys.exit(f"error: the function {what}")
 

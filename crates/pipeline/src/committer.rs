@@ -63,6 +63,21 @@ struct Moment<'a> {
     give_up: Option<Deadline>,
 }
 
+impl Moment<'_> {
+    /// The same for one round. A table that hangs in it leaves time for the next one.
+    fn of_round(self, is_last: bool) -> Self {
+        let Some(give_up) = self.give_up.filter(|_| !is_last) else {
+            return self;
+        };
+        let now = Deadline::now();
+        let half = give_up.saturating_duration_since(now) / 2;
+        Self {
+            give_up: Some(now + half),
+            ..self
+        }
+    }
+}
+
 impl Committer {
     /// Opens the lake of the settings.
     pub async fn open(settings: Settings) -> Result<Self, PipelineError> {
@@ -91,8 +106,8 @@ impl Committer {
         &self.lake
     }
 
-    /// Commits the receipts of all messages, those of one table in one snapshot. Every message gets an answer; one that
-    /// cannot be settled now comes again, and never harms its neighbours.
+    /// Commits the receipts of all messages, those of one table in one snapshot, or in a few when there are more than memory
+    /// has room for. Every message gets an answer; one that cannot be settled now comes again, and never harms its neighbours.
     pub async fn run(
         &self,
         messages: Vec<ReceiptMessage>,
@@ -108,50 +123,70 @@ impl Committer {
         };
         let mut report = CommitterReport::of(&messages, invocation.now_us);
 
-        let opened = self.read(&messages, moment.give_up).await;
-        report.receipt_bytes = opened.iter().map(Opened::inflated_bytes).sum();
-        report.elapsed_ms.read = ms_since(started);
-
         let mut answers = vec![ReceiptAnswer::Retry; messages.len()];
+        let mut tables = BTreeMap::new();
+        let mut reading = self.reading(&messages);
+        loop {
+            let clock = Instant::now();
+            let round = reading.round(moment.give_up).await;
+            report.elapsed_ms.read += ms_since(clock);
+            if round.is_empty() {
+                break; // What was not read comes again.
+            }
+            let bytes = round.iter().map(|(_, opened)| opened.inflated_bytes());
+            report.receipt_bytes += bytes.sum::<u64>();
+            let moment = moment.of_round(reading.is_last_round());
+            let settled = self.settle_round(&messages, round, &mut tables, moment);
+            for (position, answer) in settled.await {
+                answers[position] = answer;
+            }
+        }
+        report.tables = tables.into_values().collect();
+        report.set_answers(&messages, answers);
+        report.elapsed_ms.total = ms_since(started);
+        report
+    }
+
+    /// Settles as many messages as there was room for. Tables that failed in a round before are left alone.
+    async fn settle_round(
+        &self,
+        messages: &[ReceiptMessage],
+        round: Vec<(usize, Opened)>,
+        tables: &mut BTreeMap<TableName, TableReport>,
+        moment: Moment<'_>,
+    ) -> Vec<(usize, ReceiptAnswer)> {
         let mut by_table: BTreeMap<TableName, Vec<(usize, Message)>> = BTreeMap::new();
         let mut unreadable = Vec::new();
-        for (position, opened) in opened.into_iter().enumerate() {
+        for (position, opened) in round {
             match opened {
                 Opened::Receipt(message) => {
-                    let table = message.receipt.table.clone();
-                    by_table
-                        .entry(table)
-                        .or_default()
-                        .push((position, *message));
+                    let of_table = by_table.entry(message.receipt.table.clone());
+                    of_table.or_default().push((position, *message));
                 }
                 Opened::Unreadable(error) => unreadable.push((position, error)),
                 Opened::Later => {} // It comes again.
             }
         }
-
-        let kept = self.keep_unreadable(&messages, &unreadable, moment.give_up);
-        let tables: Vec<_> = by_table
-            .into_iter()
-            .map(|(name, messages)| self.settle_table(name, messages, moment))
-            .collect();
-        let tables = stream::iter(tables)
-            .buffer_unordered(MAX_TABLES)
-            .collect::<Vec<_>>();
-        let (kept, mut tables) = tokio::join!(kept, tables);
-
-        tables.sort_by(|(a, _), (b, _)| a.table.cmp(&b.table));
-        for (table, settled) in tables {
-            report.tables.push(table);
-            for (position, answer) in settled {
-                answers[position] = answer;
+        let mut work = Vec::new();
+        for (name, messages) in by_table {
+            match tables.get_mut(&name) {
+                Some(report) if report.has_failed() => report.give_back(messages.len()),
+                _ => work.push(self.settle_table(name, messages, moment)),
             }
         }
-        for (position, answer) in kept {
-            answers[position] = answer;
+        let kept = self.keep_unreadable(messages, &unreadable, moment.give_up);
+        let settling = stream::iter(work).buffer_unordered(MAX_TABLES);
+        let (mut answers, settled) = tokio::join!(kept, settling.collect::<Vec<_>>());
+        for (name, report, of_table) in settled {
+            answers.extend(of_table);
+            match tables.get_mut(&name) {
+                Some(before) => before.add(report),
+                None => {
+                    tables.insert(name, report);
+                }
+            }
         }
-        report.set_answers(&messages, answers);
-        report.elapsed_ms.total = ms_since(started);
-        report
+        answers
     }
 
     /// Settles the receipts of one table before its deadline; those that are not settled then come again.
@@ -160,7 +195,7 @@ impl Committer {
         name: TableName,
         messages: Vec<(usize, Message)>,
         moment: Moment<'_>,
-    ) -> (TableReport, Vec<(usize, ReceiptAnswer)>) {
+    ) -> (TableName, TableReport, Vec<(usize, ReceiptAnswer)>) {
         let started = Instant::now();
         let positions: Vec<usize> = messages.iter().map(|(position, _)| *position).collect();
         let mut report = TableReport::new(&name, messages.len());
@@ -184,7 +219,8 @@ impl Committer {
         });
         report.set_answers(&answers);
         report.elapsed_ms = ms_since(started);
-        (report, positions.into_iter().zip(answers).collect())
+        let answers = positions.into_iter().zip(answers).collect();
+        (name, report, answers)
     }
 
     /// Commits the receipts, and puts those into the quarantine that the table can never take.
@@ -200,6 +236,9 @@ impl Committer {
         deadline: Deadline,
         report: &mut TableReport,
     ) -> Result<Vec<ReceiptAnswer>, String> {
+        // Another one for each round.
+        let first = messages.first().map_or(0, |(position, _)| *position as u64);
+        let seed = invocation.seed.wrapping_add(first);
         let (receipts, originals): (Vec<_>, Vec<_>) = messages
             .into_iter()
             .map(|(_, message)| (message.receipt, message.json))
@@ -207,7 +246,7 @@ impl Committer {
         let options = CommitOptions {
             deadline: Some(deadline),
             receipt_horizon_ms: horizon_ms(&self.settings),
-            ..CommitOptions::new(invocation.now_us.div_euclid(1_000), invocation.seed)
+            ..CommitOptions::new(invocation.now_us.div_euclid(1_000), seed)
         };
         let places: Vec<_> = receipts
             .iter()

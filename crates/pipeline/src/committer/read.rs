@@ -1,7 +1,10 @@
-//! Messages into receipts, of which only so many bytes are in memory at once.
+//! Messages into receipts, round by round, so that only so many bytes are in memory at once.
 
 use bytes::Bytes;
-use futures::{StreamExt as _, stream};
+use futures::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
 use lake::Receipt;
 use serde_json::value::RawValue;
 use tokio::time::Instant as Deadline;
@@ -32,7 +35,7 @@ pub(super) enum Opened {
     Receipt(Box<Message>),
     /// No receipt, or none that can be read by this program with these settings.
     Unreadable(UnreadableReceipt),
-    /// It could not be fetched, or has no room beside the others: it has to be delivered again.
+    /// It could not be fetched: it has to be delivered again.
     Later,
 }
 
@@ -45,39 +48,66 @@ impl Opened {
     }
 }
 
-impl Committer {
-    /// Reads all messages, in their order, until there is no room or no time for more.
-    pub(super) async fn read(
-        &self,
-        messages: &[ReceiptMessage],
-        give_up: Option<Deadline>,
-    ) -> Vec<Opened> {
-        let cap_bytes = self.settings.max_payload_inflated_bytes.len() / MEMORY_PER_BYTE;
-        let mut left_bytes = cap_bytes;
-        let mut opened = Vec::with_capacity(messages.len());
-        let reads: Vec<_> = messages
-            .iter()
-            .map(|message| self.read_one(message, cap_bytes))
-            .collect();
-        let mut reads = stream::iter(reads).buffered(MAX_FETCHES);
-        loop {
-            let next = match give_up {
-                None => reads.next().await,
-                Some(give_up) => tokio::time::timeout_at(give_up, reads.next())
+/// What one round takes, in bytes of the JSON of receipts, unless one receipt alone is larger. With what is made of them on
+/// their way into manifests that is some 25 MiB of memory.
+const ROUND_BYTES: usize = 4 << 20;
+
+/// The messages of one invocation, read as far as there is room for them.
+pub(super) struct Reading<'a> {
+    reads: BoxStream<'a, (usize, Opened)>,
+    /// Read, and without room in the round before.
+    carried: Option<(usize, Opened)>,
+    room_bytes: usize,
+}
+
+impl Reading<'_> {
+    /// The messages of the next round, by their positions; none when all were read or the time is up. There is always room for
+    /// the first.
+    pub(super) async fn round(&mut self, give_up: Option<Deadline>) -> Vec<(usize, Opened)> {
+        let mut round = Vec::new();
+        let mut left_bytes = self.room_bytes;
+        while give_up.is_none_or(|give_up| Deadline::now() < give_up) {
+            let next = match (self.carried.take(), give_up) {
+                (Some(carried), _) => Some(carried),
+                (None, None) => self.reads.next().await,
+                (None, Some(give_up)) => tokio::time::timeout_at(give_up, self.reads.next())
                     .await
                     .unwrap_or_default(),
             };
-            let Some(next) = next else { break };
-            let n_bytes = usize::try_from(next.inflated_bytes()).unwrap_or(usize::MAX);
-            if n_bytes > left_bytes {
-                break; // The first has all the room, so there is always some progress.
+            let Some((position, opened)) = next else {
+                break;
+            };
+            let n_bytes = usize::try_from(opened.inflated_bytes()).unwrap_or(usize::MAX);
+            if n_bytes > left_bytes && !round.is_empty() {
+                self.carried = Some((position, opened));
+                break;
             }
-            left_bytes -= n_bytes;
-            opened.push(next);
+            left_bytes = left_bytes.saturating_sub(n_bytes);
+            round.push((position, opened));
         }
-        drop(reads);
-        opened.resize_with(messages.len(), || Opened::Later);
-        opened
+        round
+    }
+
+    /// Whether nothing is left behind the rounds so far, as far as is known.
+    pub(super) fn is_last_round(&self) -> bool {
+        self.carried.is_none()
+    }
+}
+
+impl Committer {
+    /// Reads all messages, in their order, round by round.
+    pub(super) fn reading<'a>(&'a self, messages: &'a [ReceiptMessage]) -> Reading<'a> {
+        let cap_bytes = self.settings.max_payload_inflated_bytes.len() / MEMORY_PER_BYTE;
+        let reads = messages.iter().enumerate().map(move |(position, message)| {
+            let reading = self.read_one(message, cap_bytes);
+            async move { (position, reading.await) }
+        });
+        let reads: Vec<_> = reads.collect();
+        Reading {
+            reads: stream::iter(reads).buffered(MAX_FETCHES).boxed(),
+            carried: None,
+            room_bytes: cap_bytes.min(ROUND_BYTES),
+        }
     }
 
     async fn read_one(&self, message: &ReceiptMessage, cap_bytes: usize) -> Opened {

@@ -66,7 +66,7 @@ pub struct TableReport {
     pub n_attempts: u32,
     /// Snapshots that were expired.
     pub n_expired_snapshots: u64,
-    /// The snapshot that was added.
+    /// The snapshot that was added, the last of several.
     pub snapshot_id: Option<i64>,
     /// How long it took, in milliseconds.
     pub elapsed_ms: f64,
@@ -90,6 +90,34 @@ impl TableReport {
         self.n_attempts = committed.n_attempts;
         self.n_expired_snapshots = committed.n_expired_snapshots as u64;
         self.snapshot_id = committed.snapshot_id;
+    }
+
+    /// Whether nothing was known in the end of any of its receipts.
+    pub(super) fn has_failed(&self) -> bool {
+        self.error.is_some() && self.n_retried == self.n_receipts
+    }
+
+    /// Counts receipts that come again untried.
+    pub(super) fn give_back(&mut self, n_receipts: usize) {
+        self.n_receipts += n_receipts as u64;
+        self.n_retried += n_receipts as u64;
+    }
+
+    /// Adds what a later round brought.
+    pub(super) fn add(&mut self, later: Self) {
+        self.n_receipts += later.n_receipts;
+        self.n_committed += later.n_committed;
+        self.n_known += later.n_known;
+        self.n_quarantined += later.n_quarantined;
+        self.n_retried += later.n_retried;
+        self.n_files += later.n_files;
+        self.n_rows += later.n_rows;
+        self.file_bytes += later.file_bytes;
+        self.n_attempts += later.n_attempts;
+        self.n_expired_snapshots += later.n_expired_snapshots;
+        self.snapshot_id = later.snapshot_id.or(self.snapshot_id);
+        self.elapsed_ms += later.elapsed_ms;
+        self.error = later.error.or(self.error.take());
     }
 
     pub(super) fn set_answers(&mut self, answers: &[ReceiptAnswer]) {

@@ -456,27 +456,36 @@ async fn a_receipt_too_large_for_a_message_goes_through_the_storage() {
 }
 
 #[tokio::test]
-async fn what_has_no_room_in_memory_comes_again_and_the_first_always_has() {
+async fn receipts_without_room_in_memory_beside_the_others_are_committed_after_them() {
     let directory = tempdir().unwrap();
     let sent = receipts(directory.path(), EVENTS, 0..6).await;
     let mut tight = settings(directory.path());
     tight.max_payload_inflated_bytes = pipeline::settings::ByteSize::new(12_000);
     let committer = Committer::with_lake(tight, Lake::embedded(directory.path()).unwrap());
-    let mut left = sent;
-    let mut n_runs = 0;
-    while !left.is_empty() {
-        n_runs += 1;
-        let report = committer.run(deliver(&left), &invocation(n_runs)).await;
-        assert!(
-            report.n_committed > 0 && report.n_quarantined == 0,
-            "{report:?}"
-        );
-        let outcomes = left.into_iter().zip(answers(&report));
-        let again = outcomes.filter(|(_, answer)| *answer == ReceiptAnswer::Retry);
-        left = again.map(|(body, _)| body).collect();
-    }
-    assert!(n_runs > 1);
-    assert_eq!(table(directory.path(), EVENTS).await.1, 12);
+    let report = committer.run(deliver(&sent), &invocation(1)).await;
+    assert_eq!(answers(&report), [ReceiptAnswer::Committed; 6]);
+    let (n_snapshots, n_rows) = table(directory.path(), EVENTS).await;
+    assert!((2..6).contains(&n_snapshots), "{n_snapshots}");
+    assert_eq!(n_rows, 12);
+    let facts = &report.tables[0];
+    assert_eq!(
+        (report.tables.len(), facts.n_receipts, facts.n_rows),
+        (1, 6, 12)
+    );
+}
+
+#[tokio::test]
+async fn a_table_that_failed_once_is_not_tried_again_for_the_receipts_without_room() {
+    let directory = tempdir().unwrap();
+    let sent = receipts(directory.path(), EVENTS, 0..6).await;
+    let mut tight = settings(directory.path());
+    tight.max_payload_inflated_bytes = pipeline::settings::ByteSize::new(12_000);
+    let committer = obstructed_with(tight, directory.path(), "/metadata/", false);
+    let report = committer.run(deliver(&sent), &invocation(1)).await;
+    assert_eq!(answers(&report), [ReceiptAnswer::Retry; 6]);
+    let facts = &report.tables[0];
+    assert_eq!((facts.n_receipts, facts.n_retried), (6, 6));
+    assert!(facts.error.is_some());
 }
 
 /// A directory in which what lies below one place can be read but not be written: not at all, or never to the end.
@@ -519,12 +528,20 @@ impl Storage for Obstructed {
 }
 
 fn obstructed(warehouse: &Path, place: &'static str, hangs: bool) -> Committer {
+    obstructed_with(settings(warehouse), warehouse, place, hangs)
+}
+
+fn obstructed_with(
+    mut settings: Settings,
+    warehouse: &Path,
+    place: &'static str,
+    hangs: bool,
+) -> Committer {
     let directory = warehouse.canonicalize().unwrap();
     let root = format!("file://{}", directory.display());
     let storage: Arc<dyn Storage> = Arc::new(Obstructed { place, hangs });
     let path = directory.join("catalog.db");
     let catalog = SqliteCatalog::open(&path, DEFAULT_CATALOG_NAME, &root, storage.clone()).unwrap();
-    let mut settings = settings(warehouse);
     settings.commit_timeout_ms = 500;
     Committer::with_lake(settings, Lake::new(Arc::new(catalog), storage))
 }
