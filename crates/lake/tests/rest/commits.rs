@@ -85,10 +85,11 @@ async fn a_commit_that_happened_is_recognised_whatever_the_answer_was() {
 }
 
 #[tokio::test]
-async fn a_commit_that_is_refused_ends_at_once_and_says_why() {
+async fn a_commit_that_is_refused_twice_ends_and_says_why() {
     for status in [400, 401, 403, 404] {
         let reply = no(status, "SomeException", "not with me");
-        let (warehouse, facade) = warehouse(vec![Fault::Instead(reply)]).await;
+        let faults = vec![Fault::Instead(reply.clone()), Fault::Instead(reply)];
+        let (warehouse, facade) = warehouse(faults).await;
         let receipt = warehouse.receipt("a", &["1"]).await;
         let options = options(1);
         let commit = warehouse
@@ -108,7 +109,7 @@ async fn a_commit_that_is_refused_ends_at_once_and_says_why() {
             chain.contains("/namespaces/outer%1Finner/tables/events"),
             "{chain}"
         );
-        assert_eq!(facade.n_commits(), 1);
+        assert_eq!(facade.n_commits(), 2);
     }
 }
 
