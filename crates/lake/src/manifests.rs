@@ -25,10 +25,12 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Writes the files into new manifests, one for each partition spec.
 ///
-/// The manifests name no snapshot, so that one set serves every attempt to commit the same files.
+/// The manifests name the snapshot, which they could leave to the list that they are in: then PyIceberg (0.11) takes the
+/// snapshot that an entry inherits for its status, and can delete no file of the table.
 pub(crate) async fn write_manifests<'a>(
     storage: &dyn Storage,
     metadata: &TableMetadata,
+    snapshot_id: i64,
     files: impl Iterator<Item = &'a DataFile>,
 ) -> Result<Vec<ManifestFile>, Cause> {
     let mut by_spec: BTreeMap<i32, Vec<&DataFile>> = BTreeMap::new();
@@ -37,7 +39,7 @@ pub(crate) async fn write_manifests<'a>(
     }
     let mut manifests = Vec::with_capacity(by_spec.len());
     for (spec_id, files) in by_spec {
-        manifests.push(write_manifest(storage, metadata, spec_id, &files).await?);
+        manifests.push(write_manifest(storage, metadata, snapshot_id, spec_id, &files).await?);
     }
     Ok(manifests)
 }
@@ -45,6 +47,7 @@ pub(crate) async fn write_manifests<'a>(
 async fn write_manifest(
     storage: &dyn Storage,
     metadata: &TableMetadata,
+    snapshot_id: i64,
     spec_id: i32,
     files: &[&DataFile],
 ) -> Result<ManifestFile, Cause> {
@@ -54,8 +57,9 @@ async fn write_manifest(
     let schema = metadata.current_schema();
     let partition_type = spec.partition_type(schema)?;
     let file = MemoryFile::new(new_manifest_location(metadata));
+    let (schema, spec_fields) = (schema.clone(), spec.as_ref().clone());
     let mut writer =
-        ManifestWriterBuilder::new(file.output(), None, schema.clone(), spec.as_ref().clone())
+        ManifestWriterBuilder::new(file.output(), Some(snapshot_id), schema, spec_fields)
             .build_v2_data();
     for data_file in files {
         writer.add_file(iceberg_data_file(data_file, partition_type.fields())?, -1)?;
@@ -85,7 +89,7 @@ pub(crate) async fn current_manifests(
     }
 }
 
-/// Writes the list of these manifests, of which those that name no snapshot are new, and returns its location.
+/// Writes the list of these manifests, of which those that name no snapshot or this one are new, and returns its location.
 pub(crate) async fn write_manifest_list(
     storage: &dyn Storage,
     metadata: &TableMetadata,

@@ -44,8 +44,8 @@ pub(crate) struct Work<'a> {
     pub(crate) remainders: HashMap<usize, Remainder>,
     /// Every commit that was sent: any of them may have happened.
     pub(crate) sent: Vec<Sent>,
-    /// The manifests written last, and the files that they name.
-    manifests: Option<(Vec<String>, Vec<ManifestFile>)>,
+    /// The manifests written last, the snapshot that they are for, and the files that they name.
+    manifests: Option<(Vec<String>, i64, Vec<ManifestFile>)>,
     merged: Option<Merged>,
     last_error: Option<CommitError>,
     /// How many of the last answers in a row were refusals.
@@ -151,11 +151,11 @@ impl<'a> Work<'a> {
         let not_sent = Failure::NotSent;
         let metadata = table.metadata();
         let receipts: Vec<usize> = self.pending().collect();
-        let manifests = self.manifests(table, &receipts).await.map_err(not_sent)?;
+        let manifests = self.manifests(table, &receipts).await;
+        let (snapshot_id, manifests) = manifests.map_err(not_sent)?;
         let storage = table.storage().as_ref();
         let elapsed_ms = i64::try_from(self.begun.elapsed().as_millis()).unwrap_or(i64::MAX);
         let now_ms = timestamp_ms(metadata, self.options.now_ms.saturating_add(elapsed_ms));
-        let snapshot_id = self.new_snapshot_id(metadata);
         let inherited = self.inherited(table).await.map_err(not_sent)?;
         let listed = manifests.into_iter().chain(inherited).collect();
         let manifest_list = write_manifest_list(storage, metadata, snapshot_id, listed)
@@ -286,23 +286,30 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// The manifests of these receipts: written before, unless the set of files has changed.
+    /// The manifests of these receipts, and the snapshot that they name: written before, unless the set of files has changed.
+    ///
+    /// An attempt has the snapshot of the one before then. Of both no more than one can happen, since they rest on what the
+    /// main branch was, and their lists of manifests tell which.
     async fn manifests(
         &mut self,
         table: &Table,
         receipts: &[usize],
-    ) -> Result<Vec<ManifestFile>, Cause> {
-        let files = || receipts.iter().flat_map(|i| self.files_of(*i));
-        let named: Vec<String> = files().map(|file| file.location.clone()).collect();
-        if let Some((of, manifests)) = &self.manifests
+    ) -> Result<(i64, Vec<ManifestFile>), Cause> {
+        let metadata = table.metadata();
+        let files = receipts.iter().flat_map(|i| self.files_of(*i));
+        let named: Vec<String> = files.map(|file| file.location.clone()).collect();
+        if let Some((of, snapshot_id, manifests)) = &self.manifests
             && *of == named
+            && metadata.snapshot_by_id(*snapshot_id).is_none()
         {
-            return Ok(manifests.clone());
+            return Ok((*snapshot_id, manifests.clone()));
         }
+        let snapshot_id = self.new_snapshot_id(metadata);
         let storage = table.storage().as_ref();
-        let manifests = write_manifests(storage, table.metadata(), files()).await?;
-        self.manifests = Some((named, manifests.clone()));
-        Ok(manifests)
+        let files = receipts.iter().flat_map(|i| self.files_of(*i));
+        let manifests = write_manifests(storage, metadata, snapshot_id, files).await?;
+        self.manifests = Some((named, snapshot_id, manifests.clone()));
+        Ok((snapshot_id, manifests))
     }
 
     /// The manifests of the current snapshot, some of them merged where there are many.
@@ -375,7 +382,7 @@ impl<'a> Work<'a> {
         let landed = self
             .sent
             .iter()
-            .find(|sent| Some(sent.snapshot_id) == snapshot_id);
+            .rfind(|sent| Some(sent.snapshot_id) == snapshot_id);
         let added = landed.map(|sent| sent.added.clone()).unwrap_or_default();
         CommitReport {
             snapshot_id,

@@ -33,8 +33,8 @@ pub(super) struct Overwrite<'a> {
     /// The locations of all files that were looked at: those that are replaced, and those whose rows stay instead.
     compared: HashSet<String>,
     written: Vec<DataFile>,
-    /// The manifests of what was written, which serve every attempt.
-    added: Option<Vec<ManifestFile>>,
+    /// The snapshot, and the manifests of what was written, which serve every attempt.
+    added: Option<(i64, Vec<ManifestFile>)>,
     random: SplitMix,
     pub(super) sent: Vec<Sent>,
     pub(super) n_attempts: u32,
@@ -137,14 +137,15 @@ impl<'a> Overwrite<'a> {
         let not_sent = |source: Cause| CommitError::Refused { source };
         let metadata = table.metadata();
         let storage = table.storage().as_ref();
-        let snapshot_id = self.new_snapshot_id(metadata);
-        let mut listed = match self.added.clone() {
-            Some(added) => added,
-            None => write_manifests(storage, metadata, self.written.iter())
-                .await
-                .map_err(not_sent)?,
+        let (snapshot_id, mut listed) = match self.added.clone() {
+            Some(added) if metadata.snapshot_by_id(added.0).is_none() => added,
+            _ => {
+                let snapshot_id = self.new_snapshot_id(metadata);
+                let added = write_manifests(storage, metadata, snapshot_id, self.written.iter());
+                (snapshot_id, added.await.map_err(not_sent)?)
+            }
         };
-        self.added = Some(listed.clone());
+        self.added = Some((snapshot_id, listed.clone()));
         for (file, manifest) in manifests {
             let without = self.without_replaced(storage, metadata, snapshot_id, &file, &manifest);
             listed.push(without.await.map_err(not_sent)?.unwrap_or(file));
