@@ -198,7 +198,7 @@ impl Lake {
         options: &CommitOptions,
     ) -> Result<CommitReport, LakeError> {
         let mut work = Work::new(self, name, receipts, options);
-        let mut backoff = Backoff::after_races(options.seed);
+        let mut backoff = Backoff::new(options.seed);
         let mut recent = self.recent.get(name, options.now_ms);
         loop {
             // What somebody else may have changed is not judged by what is remembered.

@@ -107,7 +107,7 @@ impl Lake {
         name: &TableName,
         options: &DedupeOptions,
     ) -> Result<DedupeReport, LakeError> {
-        let mut backoff = Backoff::after_races(options.seed);
+        let mut backoff = Backoff::new(options.seed);
         let mut sent = Vec::new();
         let mut n_attempts = 0;
         loop {

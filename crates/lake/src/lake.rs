@@ -262,7 +262,7 @@ impl Lake {
         unchanged: impl Fn(&Table) -> bool,
     ) -> Result<SchemaChange, LakeError> {
         let name = table.name();
-        let mut backoff = Backoff::after_races(random_seed());
+        let mut backoff = Backoff::new(random_seed());
         let mut n_attempts = 0;
         loop {
             n_attempts += 1;
