@@ -10,7 +10,7 @@ usage: scripts/bench.sh [FILTER] [--quick] criterion: flattening, Parquet, and b
        scripts/bench.sh --gate --short    the same on 20,000 events, without DuckDB, quick to build
        scripts/bench.sh --writers [OPTIONS]
                                           1 to 64 writers of one table on local servers, against PyIceberg, and 10,000 commits in
-                                          a row: about half an hour; OPTIONS like --writers 1,4 --commits 0
+                                          a row: more than an hour; OPTIONS like --writers 1,4 --commits 0
        scripts/bench.sh --functions [--starts N]
                                           both functions as they are deployed: size, start to first poll, peak memory of 6 MiB
 USAGE
