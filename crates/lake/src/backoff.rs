@@ -5,7 +5,12 @@ use tokio::time::Instant;
 const SHORTEST: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_secs(2);
 
-/// Waits of random length that grow with each lost race, so that many writers spread out in time.
+/// How often the window of [`RaceWaits`] doubles.
+const MAX_DOUBLINGS: u32 = 6;
+/// No window is longer than this, however slow the catalog is.
+const LONGEST_WINDOW: Duration = Duration::from_secs(30);
+
+/// Waits of random length that grow with each failure, so that those who wait for the same thing spread out in time.
 ///
 /// Each wait lies between the shortest one and three times the one before ("decorrelated jitter").
 #[derive(Debug)]
@@ -38,10 +43,44 @@ impl Backoff {
 
     fn next_wait(&mut self) -> Duration {
         let longest = (self.last * 3).min(LONGEST);
-        let range_us =
-            u64::try_from(longest.saturating_sub(SHORTEST).as_micros()).unwrap_or(u64::MAX);
-        self.last = SHORTEST + Duration::from_micros(self.random.next() % (range_us + 1));
+        self.last = SHORTEST + self.random.below(longest.saturating_sub(SHORTEST));
         self.last
+    }
+}
+
+/// Waits after lost races for a table, as long as the attempts themselves ask for.
+///
+/// Each try keeps the catalog busy, and by that makes the tries of all others longer, so what is a short wait for one catalog
+/// is a stampede for another. A wait is drawn from a window that begins with as long as the attempt took, from loading the
+/// table to the answer, doubles with every race lost, and ends at 64 times the attempt ("binary exponential backoff").
+#[derive(Debug)]
+pub(crate) struct RaceWaits {
+    random: SplitMix,
+    n_lost: u32,
+}
+
+impl RaceWaits {
+    /// Returns waits that differ by the seed.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            random: SplitMix(seed),
+            n_lost: 0,
+        }
+    }
+
+    /// Waits after an attempt that took that long; for half of what is left at most, so that there is time to try again.
+    pub(crate) async fn wait(&mut self, attempt: Duration, deadline: Option<Instant>) {
+        let now = Instant::now();
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(now));
+        tokio::time::sleep_until(now + self.next_wait(attempt, left)).await;
+    }
+
+    fn next_wait(&mut self, attempt: Duration, left: Option<Duration>) -> Duration {
+        let n_attempts = 1 << self.n_lost.min(MAX_DOUBLINGS);
+        self.n_lost += 1;
+        let window = (attempt * n_attempts).clamp(SHORTEST, LONGEST_WINDOW);
+        let window = left.map_or(window, |left| window.min(left / 2));
+        self.random.below(window)
     }
 }
 
@@ -56,6 +95,12 @@ impl SplitMix {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
+    }
+
+    /// A time up to this one, in whole microseconds.
+    fn below(&mut self, longest: Duration) -> Duration {
+        let longest_us = u64::try_from(longest.as_micros()).unwrap_or(u64::MAX - 1);
+        Duration::from_micros(self.next() % (longest_us + 1))
     }
 }
 
@@ -76,5 +121,47 @@ mod tests {
         );
         assert_eq!(waits(1), waits(1));
         assert_ne!(waits(1), waits(2));
+    }
+
+    const ATTEMPT: Duration = Duration::from_millis(100);
+
+    /// The longest of the waits after that many lost races, drawn by many writers.
+    fn longest_wait(n_lost: u32, attempt: Duration, left: Option<Duration>) -> Duration {
+        let waits = (0..1_000).map(|seed| {
+            RaceWaits {
+                n_lost,
+                ..RaceWaits::new(seed)
+            }
+            .next_wait(attempt, left)
+        });
+        waits.max().unwrap()
+    }
+
+    #[track_caller]
+    fn check_window(n_lost: u32, attempt: Duration, left: Option<Duration>, window: Duration) {
+        let longest = longest_wait(n_lost, attempt, left);
+        assert!(longest <= window, "{longest:?} is beyond {window:?}");
+        assert!(
+            longest > window.mul_f64(0.95),
+            "{longest:?} is far from {window:?}"
+        );
+    }
+
+    #[test]
+    fn the_window_after_a_lost_race_is_some_attempts_long() {
+        for (n_lost, n_attempts) in [(0, 1), (1, 2), (5, 32), (6, 64), (99, 64)] {
+            check_window(n_lost, ATTEMPT, None, ATTEMPT * n_attempts);
+        }
+    }
+
+    #[test]
+    fn the_window_has_bounds_and_leaves_time_to_try_again() {
+        check_window(0, Duration::from_micros(10), None, SHORTEST);
+        check_window(99, Duration::from_secs(5), None, LONGEST_WINDOW);
+        check_window(99, ATTEMPT, Some(ATTEMPT), ATTEMPT / 2);
+        assert_eq!(
+            longest_wait(0, ATTEMPT, Some(Duration::ZERO)),
+            Duration::ZERO
+        );
     }
 }

@@ -10,7 +10,9 @@ use iceberg::{TableRequirement, TableUpdate};
 use serde::Deserialize;
 
 use crate::access::StorageAccess;
+use crate::metadata::KeptMetadata;
 use crate::name::TableName;
+use crate::references::References;
 use crate::rest::RestError;
 
 /// Who knows which metadata a table has now, and lets one writer at a time change it.
@@ -53,6 +55,31 @@ pub struct TableState {
     pub metadata_location: String,
     /// What the catalog gives out for its objects.
     pub access: StorageAccess,
+    /// Its branches and tags, if they were found out already.
+    pub(crate) references: Option<Arc<References>>,
+}
+
+impl TableState {
+    /// Returns a table with this metadata, written down at this location.
+    pub fn new(
+        metadata: Arc<TableMetadata>,
+        metadata_location: String,
+        access: StorageAccess,
+    ) -> Self {
+        Self {
+            metadata,
+            metadata_location,
+            access,
+            references: None,
+        }
+    }
+
+    pub(crate) fn with_references(self, references: Arc<References>) -> Self {
+        Self {
+            references: Some(references),
+            ..self
+        }
+    }
 }
 
 /// A table as a commit left it, by what the catalog answered.
@@ -66,7 +93,7 @@ pub struct Committed {
 
 #[derive(Debug, Clone)]
 enum Answer {
-    Read(Arc<TableMetadata>),
+    Read(Arc<TableMetadata>, Option<Arc<References>>),
     /// An object whose `metadata` it is.
     Json(Bytes),
 }
@@ -76,7 +103,15 @@ impl Committed {
     pub fn new(metadata_location: String, metadata: Arc<TableMetadata>) -> Self {
         Self {
             metadata_location,
-            answer: Answer::Read(metadata),
+            answer: Answer::Read(metadata, None),
+        }
+    }
+
+    /// The answer of a catalog that has all of the metadata at hand.
+    pub(crate) fn kept(metadata_location: String, kept: &KeptMetadata) -> Self {
+        Self {
+            metadata_location,
+            answer: Answer::Read(kept.metadata.clone(), Some(kept.references.clone())),
         }
     }
 
@@ -93,10 +128,15 @@ impl Committed {
         &self.metadata_location
     }
 
-    /// The metadata, if it is at hand.
-    pub(crate) fn at_hand(&self) -> Option<&Arc<TableMetadata>> {
+    /// The table as it was then, if the metadata is at hand.
+    pub(crate) fn at_hand(&self) -> Option<TableState> {
         match &self.answer {
-            Answer::Read(metadata) => Some(metadata),
+            Answer::Read(metadata, references) => Some(TableState {
+                metadata: metadata.clone(),
+                metadata_location: self.metadata_location.clone(),
+                access: StorageAccess::default(),
+                references: references.clone(),
+            }),
             Answer::Json(_) => None,
         }
     }
@@ -111,14 +151,18 @@ impl Committed {
         struct Answered {
             metadata: TableMetadata,
         }
-        let metadata = match self.answer {
-            Answer::Read(metadata) => metadata,
-            Answer::Json(json) => Arc::new(serde_json::from_slice::<Answered>(&json)?.metadata),
+        let (metadata, references) = match self.answer {
+            Answer::Read(metadata, references) => (metadata, references),
+            Answer::Json(json) => {
+                let answered: Answered = serde_json::from_slice(&json)?;
+                (Arc::new(answered.metadata), None)
+            }
         };
         Ok(TableState {
             metadata,
             metadata_location: self.metadata_location,
             access: StorageAccess::default(),
+            references,
         })
     }
 }

@@ -2,7 +2,7 @@ use std::collections::{HashMap, HashSet};
 
 use tokio::time::Instant;
 
-use crate::backoff::Backoff;
+use crate::backoff::RaceWaits;
 use crate::error::LakeError;
 use crate::lake::Lake;
 use crate::ledger::{Known, LEDGER_PATH_PROPERTY, LEDGER_PROPERTY, Ledger, Wanted};
@@ -10,7 +10,7 @@ use crate::metadata::metadata_directory;
 use crate::name::TableName;
 use crate::range::RangeSet;
 use crate::receipt::{Receipt, shard_of_table};
-use crate::snapshot::may_expire;
+use crate::references::may_expire;
 use crate::table::Table;
 use crate::token::Token;
 use crate::work::{CLOCK_SKEW_MS, Work};
@@ -198,9 +198,10 @@ impl Lake {
         options: &CommitOptions,
     ) -> Result<CommitReport, LakeError> {
         let mut work = Work::new(self, name, receipts, options);
-        let mut backoff = Backoff::new(options.seed);
+        let mut waits = RaceWaits::new(options.seed);
         let mut recent = self.recent.get(name, options.now_ms);
         loop {
+            let begun = Instant::now();
             // What somebody else may have changed is not judged by what is remembered.
             let remembered = recent.take().filter(|table| work.fits(table));
             // Nor are snapshots expired by it: somebody may have named one of them.
@@ -229,7 +230,7 @@ impl Lake {
                     work.keep(failure)?;
                 }
             }
-            backoff.wait(options.deadline).await;
+            waits.wait(begun.elapsed(), options.deadline).await;
         }
     }
 }

@@ -43,6 +43,7 @@ mod partition;
 mod range;
 mod receipt;
 mod recent;
+mod references;
 mod rest;
 mod rewrite;
 mod s3;

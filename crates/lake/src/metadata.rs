@@ -1,3 +1,5 @@
+mod kept;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -6,16 +8,13 @@ use iceberg::spec::TableMetadata;
 use iceberg::{TableRequirement, TableUpdate};
 use uuid::Uuid;
 
+pub(crate) use self::kept::KeptMetadata;
 use crate::storage::{Put, Storage};
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// Reads a `metadata.json`, compressed or not.
-pub(crate) async fn read_metadata(
-    storage: &dyn Storage,
-    location: &str,
-) -> Result<TableMetadata, Cause> {
-    let bytes = storage.get(location).await?;
+/// The metadata in the bytes of a `metadata.json`, compressed or not, from this location.
+async fn metadata_in(bytes: Bytes, location: &str) -> Result<TableMetadata, Cause> {
     let memory = FileIO::new_with_memory();
     memory.new_output(location)?.write(bytes).await?;
     Ok(TableMetadata::read_from(&memory, location).await?)
@@ -24,12 +23,12 @@ pub(crate) async fn read_metadata(
 /// Writes the metadata as a new object and returns its location.
 pub(crate) async fn write_metadata(
     storage: &dyn Storage,
-    metadata: &TableMetadata,
+    kept: &KeptMetadata,
     previous: Option<&str>,
 ) -> Result<String, Cause> {
-    let location = next_location(metadata, previous);
+    let location = next_location(&kept.metadata, previous);
     // Compression, where the table asks for it, is the business of other writers: plain JSON is always allowed.
-    let bytes = Bytes::from(serde_json::to_vec(metadata)?);
+    let bytes = Bytes::from(kept.to_json()?);
     match storage.put_new(&location, bytes).await? {
         Put::Written => Ok(location),
         Put::AlreadyThere => Err(format!("`{location}` is there already").into()),
@@ -66,7 +65,7 @@ pub(crate) fn updated(
     metadata: &TableMetadata,
     location: &str,
     requirements: &[TableRequirement],
-    updates: Vec<TableUpdate>,
+    updates: &[TableUpdate],
 ) -> Result<TableMetadata, UpdateError> {
     for requirement in requirements {
         requirement
@@ -75,7 +74,7 @@ pub(crate) fn updated(
     }
     let mut builder = metadata.clone().into_builder(Some(location.to_owned()));
     for update in updates {
-        builder = update.apply(builder).map_err(UpdateError::Update)?;
+        builder = update.clone().apply(builder).map_err(UpdateError::Update)?;
     }
     Ok(builder.build().map_err(UpdateError::Update)?.metadata)
 }

@@ -1,18 +1,8 @@
 use std::collections::{HashMap, HashSet};
 
-use iceberg::spec::{
-    MAIN_BRANCH, Operation, Snapshot, SnapshotReference, SnapshotRetention, Summary, TableMetadata,
-};
-use serde::Deserialize;
+use iceberg::spec::{Operation, Snapshot, Summary, TableMetadata};
 
 use crate::data_file::DataFile;
-
-/// Snapshots younger than this are never expired, when `calve.min-snapshot-age-ms` does not say otherwise: it is longer than
-/// any invocation and its repeats may take, and a query.
-const DEFAULT_MIN_SNAPSHOT_AGE_MS: i64 = 60 * 60 * 1000;
-
-/// How many snapshots a table keeps when `history.max-snapshots` does not say.
-const DEFAULT_MAX_SNAPSHOTS: usize = 1000;
 
 /// What a commit adds to a table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -147,79 +137,4 @@ fn totals(parent: Option<&HashMap<String, String>>, added: &Added) -> HashMap<St
         }
     }
     summary
-}
-
-/// The branches and tags of a table, which the `iceberg` crate shows to nobody.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct References {
-    #[serde(default)]
-    refs: HashMap<String, SnapshotReference>,
-}
-
-impl References {
-    pub(crate) fn of(metadata: &TableMetadata) -> serde_json::Result<Self> {
-        serde_json::from_slice(&serde_json::to_vec(metadata)?)
-    }
-
-    /// The main branch at this snapshot, with the retention that it has.
-    pub(crate) fn main_at(&self, snapshot_id: i64) -> SnapshotReference {
-        let retention = self
-            .refs
-            .get(MAIN_BRANCH)
-            .map(|main| main.retention.clone());
-        let retention = retention.unwrap_or_else(|| SnapshotRetention::branch(None, None, None));
-        SnapshotReference::new(snapshot_id, retention)
-    }
-
-    /// The snapshots that a commit made at `timestamp_ms` expires.
-    ///
-    /// Those beyond the newest `history.max-snapshots`, older than `calve.min-snapshot-age-ms` (an hour), and not at the end of
-    /// a branch or a tag; at most once a minute, or in that age if it is shorter: in the first commit of each.
-    pub(crate) fn expired(&self, metadata: &TableMetadata, timestamp_ms: i64) -> Vec<i64> {
-        let Some(parent) = metadata.current_snapshot() else {
-            return Vec::new();
-        };
-        if !may_expire(metadata, timestamp_ms) {
-            return Vec::new();
-        }
-        let min_age_ms = min_snapshot_age_ms(metadata);
-        let max_snapshots = number(metadata, "history.max-snapshots")
-            .unwrap_or(DEFAULT_MAX_SNAPSHOTS)
-            .max(1);
-        let kept: HashSet<i64> = self
-            .refs
-            .values()
-            .map(|reference| reference.snapshot_id)
-            .collect();
-        let mut snapshots: Vec<_> = metadata.snapshots().collect();
-        snapshots.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.sequence_number()));
-        snapshots
-            .iter()
-            .skip(max_snapshots - 1) // The one that is being made counts too.
-            .filter(|snapshot| snapshot.timestamp_ms() < timestamp_ms - min_age_ms)
-            .map(|snapshot| snapshot.snapshot_id())
-            .filter(|id| !kept.contains(id) && *id != parent.snapshot_id())
-            .collect()
-    }
-}
-
-/// Whether a commit made at `timestamp_ms` is the first of its minute, and so one that expires snapshots.
-pub(crate) fn may_expire(metadata: &TableMetadata, timestamp_ms: i64) -> bool {
-    const MINUTE_MS: i64 = 60_000;
-    let interval_ms = min_snapshot_age_ms(metadata).min(MINUTE_MS);
-    metadata.current_snapshot().is_some_and(|parent| {
-        parent.timestamp_ms().div_euclid(interval_ms) != timestamp_ms.div_euclid(interval_ms)
-    })
-}
-
-/// At least 1.
-fn min_snapshot_age_ms(metadata: &TableMetadata) -> i64 {
-    number(metadata, "calve.min-snapshot-age-ms")
-        .unwrap_or(DEFAULT_MIN_SNAPSHOT_AGE_MS)
-        .max(1)
-}
-
-/// The number that a property of the table holds.
-fn number<T: std::str::FromStr>(metadata: &TableMetadata, property: &str) -> Option<T> {
-    metadata.properties().get(property)?.parse().ok()
 }

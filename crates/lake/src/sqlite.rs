@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use iceberg::spec::{FormatVersion, SortOrder, TableMetadata, TableMetadataBuilder};
+use iceberg::spec::{FormatVersion, SortOrder, TableMetadataBuilder};
 use iceberg::{TableRequirement, TableUpdate};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
 
@@ -17,7 +17,7 @@ use self::failure::sqlite_code;
 use self::statements::{ADD_NAMESPACE, FROM_TABLE, MOVE_POINTER, SCHEMA};
 use crate::access::StorageAccess;
 use crate::catalog::{Catalog, CatalogError, CommitError, Committed, NewTable, TableState};
-use crate::metadata::{UpdateError, read_metadata, updated, write_metadata};
+use crate::metadata::{KeptMetadata, UpdateError, write_metadata};
 use crate::name::TableName;
 use crate::storage::Storage;
 
@@ -47,7 +47,7 @@ pub struct SqliteCatalog {
     connection: Arc<Mutex<Connection>>,
     path: String,
     has_types: bool,
-    cached: Mutex<HashMap<String, Arc<TableMetadata>>>,
+    cached: Mutex<HashMap<String, Arc<KeptMetadata>>>,
 }
 
 impl SqliteCatalog {
@@ -157,27 +157,27 @@ impl SqliteCatalog {
         )
     }
 
-    async fn metadata_at(&self, location: &str) -> Result<Arc<TableMetadata>, Cause> {
-        if let Some(metadata) = self.cache().get(location) {
-            return Ok(metadata.clone());
+    async fn metadata_at(&self, location: &str) -> Result<Arc<KeptMetadata>, Cause> {
+        if let Some(kept) = self.cache().get(location) {
+            return Ok(kept.clone());
         }
-        let metadata = Arc::new(read_metadata(self.storage.as_ref(), location).await?);
-        self.keep(location, metadata.clone());
-        Ok(metadata)
+        let kept = Arc::new(KeptMetadata::read(self.storage.as_ref(), location).await?);
+        self.keep(location, kept.clone());
+        Ok(kept)
     }
 
     /// A metadata file never changes, so what was read or written once need not be read again.
-    fn keep(&self, location: &str, metadata: Arc<TableMetadata>) {
+    fn keep(&self, location: &str, kept: Arc<KeptMetadata>) {
         let mut cache = self.cache();
-        let uuid = metadata.uuid();
-        cache.retain(|_, other| other.uuid() != uuid);
+        let uuid = kept.metadata.uuid();
+        cache.retain(|_, other| other.metadata.uuid() != uuid);
         if cache.len() >= MAX_CACHED_TABLES {
             cache.clear();
         }
-        cache.insert(location.to_owned(), metadata);
+        cache.insert(location.to_owned(), kept);
     }
 
-    fn cache(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<TableMetadata>>> {
+    fn cache(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<KeptMetadata>>> {
         self.cached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -206,16 +206,13 @@ impl SqliteCatalog {
         .await
     }
 
-    async fn try_load(&self, name: &TableName) -> Result<Option<TableState>, Cause> {
-        let Some(metadata_location) = self.pointer(name).await? else {
+    /// The location of the table's metadata, and what is there.
+    async fn newest(&self, name: &TableName) -> Result<Option<(String, Arc<KeptMetadata>)>, Cause> {
+        let Some(location) = self.pointer(name).await? else {
             return Ok(None);
         };
-        let metadata = self.metadata_at(&metadata_location).await?;
-        Ok(Some(TableState {
-            metadata,
-            metadata_location,
-            access: StorageAccess::default(),
-        }))
+        let kept = self.metadata_at(&location).await?;
+        Ok(Some((location, kept)))
     }
 
     async fn try_create(&self, name: &TableName, table: NewTable) -> Result<TableState, Cause> {
@@ -235,7 +232,8 @@ impl SqliteCatalog {
         )?
         .build()?
         .metadata;
-        let metadata_location = write_metadata(self.storage.as_ref(), &metadata, None).await?;
+        let kept = Arc::new(KeptMetadata::new(metadata)?);
+        let metadata_location = write_metadata(self.storage.as_ref(), &kept, None).await?;
         let key = self.key(name);
         let pointer = metadata_location.clone();
         let has_types = self.has_types;
@@ -258,22 +256,23 @@ impl SqliteCatalog {
             transaction.commit()
         })
         .await?;
-        let metadata = Arc::new(metadata);
-        self.keep(&metadata_location, metadata.clone());
-        Ok(TableState {
-            metadata,
-            metadata_location,
-            access: StorageAccess::default(),
-        })
+        self.keep(&metadata_location, kept.clone());
+        Ok(state(metadata_location, &kept))
     }
+}
+
+fn state(metadata_location: String, kept: &KeptMetadata) -> TableState {
+    let metadata = kept.metadata.clone();
+    TableState::new(metadata, metadata_location, StorageAccess::default())
+        .with_references(kept.references.clone())
 }
 
 #[async_trait]
 impl Catalog for SqliteCatalog {
     async fn load(&self, name: &TableName) -> Result<Option<TableState>, CatalogError> {
-        self.try_load(name)
-            .await
-            .map_err(|source| self.unavailable("load the table", source))
+        let newest = self.newest(name).await;
+        let newest = newest.map_err(|source| self.unavailable("load the table", source))?;
+        Ok(newest.map(|(location, kept)| state(location, &kept)))
     }
 
     async fn create(&self, name: &TableName, table: NewTable) -> Result<TableState, CatalogError> {
@@ -307,30 +306,25 @@ impl Catalog for SqliteCatalog {
         loop {
             // Until the pointer is moved nothing has happened, whatever goes wrong.
             let nothing_happened = |source| CommitError::Refused { source };
-            let base = self.try_load(name).await.map_err(nothing_happened)?;
-            let base = base.ok_or_else(|| CommitError::Refused {
+            let newest = self.newest(name).await.map_err(nothing_happened)?;
+            let (base_location, base) = newest.ok_or_else(|| CommitError::Refused {
                 source: format!("there is no table `{name}`").into(),
             })?;
-            let new = updated(
-                &base.metadata,
-                &base.metadata_location,
-                &requirements,
-                updates.clone(),
-            )
-            .map_err(|error| match error {
-                UpdateError::Requirement(source) => CommitError::Conflict {
-                    source: source.into(),
-                },
-                UpdateError::Update(source) => CommitError::Refused {
-                    source: source.into(),
-                },
-            })?;
-            let location =
-                write_metadata(self.storage.as_ref(), &new, Some(&base.metadata_location))
-                    .await
-                    .map_err(nothing_happened)?;
+            let new = base
+                .updated(&base_location, &requirements, &updates)
+                .map_err(|error| match error {
+                    UpdateError::Requirement(source) => CommitError::Conflict {
+                        source: source.into(),
+                    },
+                    UpdateError::Update(source) => CommitError::Refused {
+                        source: source.into(),
+                    },
+                })?;
+            let location = write_metadata(self.storage.as_ref(), &new, Some(&base_location))
+                .await
+                .map_err(nothing_happened)?;
             let swapped = self
-                .swap(name, &base.metadata_location, &location)
+                .swap(name, &base_location, &location)
                 .await
                 .map_err(|source| CommitError::Unknown { source })?;
             if swapped {
@@ -391,26 +385,23 @@ impl SqliteCatalog {
         &self,
         name: &TableName,
         location: String,
-        metadata: TableMetadata,
+        kept: KeptMetadata,
     ) -> Result<Committed, CommitError> {
         let unknown = |source| CommitError::Unknown { source };
         let pointer = self.pointer(name).await.map_err(unknown)?;
-        let metadata = Arc::new(metadata);
+        let committed = Committed::kept(location.clone(), &kept);
         if pointer.as_deref() == Some(&location) {
-            self.keep(&location, metadata.clone());
-            return Ok(Committed::new(location, metadata));
+            self.keep(&location, Arc::new(kept));
+            return Ok(committed);
         }
         // Either another commit followed at once, or ours is gone: the log of the newest metadata knows.
-        let newest = self.try_load(name).await.map_err(unknown)?;
-        let followed = newest.is_some_and(|newest| {
-            newest
-                .metadata
-                .metadata_log()
-                .iter()
-                .any(|entry| entry.metadata_file == location)
+        let newest = self.newest(name).await.map_err(unknown)?;
+        let followed = newest.is_some_and(|(_, newest)| {
+            let mut log = newest.metadata.metadata_log().iter();
+            log.any(|entry| entry.metadata_file == location)
         });
         if followed {
-            Ok(Committed::new(location, metadata))
+            Ok(committed)
         } else {
             Err(unknown("the pointer is not where it was moved to".into()))
         }

@@ -10,8 +10,8 @@ use crate::catalog::{Committed, TableState};
 use crate::error::LakeError;
 use crate::metadata::{UpdateError, updated};
 use crate::name::TableName;
+use crate::references::References;
 use crate::schema::{ColumnDefinition, column_of};
-use crate::snapshot::References;
 use crate::storage::Storage;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -52,7 +52,7 @@ impl Table {
             columns: Arc::new(columns),
             access: state.access,
             storage,
-            references: Arc::default(),
+            references: Arc::new(state.references.map(OnceLock::from).unwrap_or_default()),
         })
     }
 
@@ -62,27 +62,27 @@ impl Table {
     pub(crate) fn after(
         &self,
         committed: &Committed,
-        updates: Vec<TableUpdate>,
+        updates: &[TableUpdate],
     ) -> Result<Self, Cause> {
-        let metadata = if let Some(metadata) = committed.at_hand() {
-            metadata.clone()
+        let state = if let Some(state) = committed.at_hand() {
+            state
         } else {
             let metadata = updated(&self.metadata, &self.metadata_location, &[], updates);
-            Arc::new(metadata.map_err(UpdateError::into_cause)?)
+            let metadata = metadata.map_err(UpdateError::into_cause)?;
+            let references = self.references()?.after(updates, &metadata);
+            let location = committed.metadata_location().to_owned();
+            TableState::new(Arc::new(metadata), location, StorageAccess::default())
+                .with_references(Arc::new(references))
         };
         let state = TableState {
-            metadata,
-            metadata_location: committed.metadata_location().to_owned(),
             access: self.access.clone(), // Which answers to commits do not repeat.
+            ..state
         };
-        Ok(Self {
-            references: self.references.clone(),
-            ..Self::new(self.name.clone(), state, self.storage.clone())?
-        })
+        Ok(Self::new(self.name.clone(), state, self.storage.clone())?)
     }
 
-    /// Its branches and tags, which takes a walk through all of the metadata. Of a table that is [`Table::after`] a commit
-    /// those of the table before: good for the retention of the main branch, not for what expires.
+    /// Its branches and tags. Of a table that is [`Table::after`] a commit those that the commit knew of: good for the
+    /// retention of the main branch, not for what expires.
     pub(crate) fn references(&self) -> serde_json::Result<Arc<References>> {
         if let Some(known) = self.references.get() {
             return Ok(known.clone());

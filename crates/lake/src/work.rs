@@ -18,7 +18,8 @@ use crate::outdated::outdated_schemas;
 use crate::overlap::Remainder;
 use crate::range::RangeSet;
 use crate::receipt::Receipt;
-use crate::snapshot::{Added, append, may_expire, timestamp_ms};
+use crate::references::may_expire;
+use crate::snapshot::{Added, append, timestamp_ms};
 use crate::table::Table;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -247,7 +248,7 @@ impl<'a> Work<'a> {
             settle(&mut self.outcomes, sent);
         }
         // It happened. A table that cannot be told from that is loaded when it is needed.
-        let after = table.after(&committed, updates);
+        let after = table.after(&committed, &updates);
         Ok(after.unwrap_or_else(|_| table.clone()))
     }
 

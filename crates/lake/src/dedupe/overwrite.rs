@@ -16,7 +16,7 @@ use crate::lake::Lake;
 use crate::live::{live_entries, live_manifests};
 use crate::manifests::{new_manifest_location, put_object, write_manifest_list, write_manifests};
 use crate::metadata::MemoryFile;
-use crate::snapshot::{Added, References, overwrite, timestamp_ms};
+use crate::snapshot::{Added, overwrite, timestamp_ms};
 use crate::storage::Storage;
 use crate::table::Table;
 
@@ -163,7 +163,7 @@ impl<'a> Overwrite<'a> {
             &added,
             &removed,
         );
-        let references = References::of(metadata).map_err(|error| not_sent(error.into()))?;
+        let references = table.references().map_err(|error| not_sent(error.into()))?;
         let updates = vec![
             TableUpdate::AddSnapshot { snapshot },
             TableUpdate::SetSnapshotRef {

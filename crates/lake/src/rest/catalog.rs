@@ -12,7 +12,9 @@ use crate::rest::client::{RestClient, parsed};
 use crate::rest::error::RestError;
 use crate::rest::namespaces;
 use crate::rest::options::RestOptions;
-use crate::rest::wire::{CommitTable, CommittedTable, CreateTable, Identifier, LoadedTable};
+use crate::rest::wire::{
+    CommitTable, CommittedTable, CreateTable, Identifier, LoadedMetadata, LoadedTable,
+};
 
 /// A catalog that speaks Iceberg's REST protocol: Polaris, Lakekeeper, Nessie, AWS Glue, S3 Tables and others.
 ///
@@ -134,11 +136,12 @@ impl RestCatalog {
         } else {
             StorageAccess::default()
         };
-        TableState {
-            metadata: Arc::new(loaded.metadata),
-            metadata_location: loaded.metadata_location,
-            access,
-        }
+        let LoadedMetadata {
+            metadata,
+            references,
+        } = loaded.metadata;
+        TableState::new(Arc::new(metadata), loaded.metadata_location, access)
+            .with_references(Arc::new(references))
     }
 
     fn unavailable(&self, operation: &'static str) -> impl Fn(RestError) -> CatalogError {
@@ -202,7 +205,7 @@ fn check_uuid(
 /// What the catalog gives out for the table's objects: of its credentials those for the longest part of their locations.
 fn access(loaded: &LoadedTable) -> StorageAccess {
     let mut properties = loaded.config.clone().unwrap_or_default();
-    let location = loaded.metadata.location();
+    let location = loaded.metadata.metadata.location();
     let credentials = loaded.storage_credentials.as_deref().unwrap_or_default();
     let matching = credentials
         .iter()

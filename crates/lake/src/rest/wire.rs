@@ -3,7 +3,10 @@ use std::collections::HashMap;
 use iceberg::spec::{Schema, TableMetadata, UnboundPartitionSpec};
 use iceberg::{TableRequirement, TableUpdate};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use uuid::Uuid;
+
+use crate::references::References;
 
 /// What `GET /v1/config` answers.
 #[derive(Debug, Default, Deserialize)]
@@ -22,9 +25,28 @@ pub(crate) struct Config {
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct LoadedTable {
     pub(crate) metadata_location: String,
-    pub(crate) metadata: TableMetadata,
+    pub(crate) metadata: LoadedMetadata,
     pub(crate) config: Option<HashMap<String, String>>,
     pub(crate) storage_credentials: Option<Vec<StorageCredential>>,
+}
+
+/// A table's metadata, with its branches and tags, which [`TableMetadata`] shows to nobody.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "Box<RawValue>")]
+pub(crate) struct LoadedMetadata {
+    pub(crate) metadata: TableMetadata,
+    pub(crate) references: References,
+}
+
+impl TryFrom<Box<RawValue>> for LoadedMetadata {
+    type Error = serde_json::Error;
+
+    fn try_from(json: Box<RawValue>) -> Result<Self, Self::Error> {
+        Ok(Self {
+            metadata: serde_json::from_str(json.get())?,
+            references: References::in_json(json.get().as_bytes())?,
+        })
+    }
 }
 
 /// Credentials for the objects whose locations begin with the prefix.
