@@ -7,11 +7,12 @@ use iceberg::spec::{MAIN_BRANCH, SnapshotReference, SnapshotRetention, TableMeta
 use serde::{Deserialize, Serialize};
 
 /// Snapshots younger than this are never expired, when `calve.min-snapshot-age-ms` does not say otherwise: it is longer than
-/// any invocation and its repeats may take, and a query.
-const DEFAULT_MIN_SNAPSHOT_AGE_MS: i64 = 60 * 60 * 1000;
+/// any invocation and its repeats may take, and than it takes to plan a query.
+const DEFAULT_MIN_SNAPSHOT_AGE_MS: i64 = 10 * 60 * 1000;
 
-/// How many snapshots a table keeps when `history.max-snapshots` does not say.
-const DEFAULT_MAX_SNAPSHOTS: usize = 1000;
+/// How many snapshots a table keeps when `history.max-snapshots` does not say. Each commit writes them all anew, and each reader
+/// reads them all: with so many a commit still takes no more than half as long again as with few.
+const DEFAULT_MAX_SNAPSHOTS: usize = 300;
 
 /// The branches and tags of a table, which the `iceberg` crate shows to nobody.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -74,7 +75,7 @@ impl References {
 
     /// The snapshots that a commit made at `timestamp_ms` expires.
     ///
-    /// Those beyond the newest `history.max-snapshots`, older than `calve.min-snapshot-age-ms` (an hour), and not at the end of
+    /// Those beyond the newest `history.max-snapshots`, older than `calve.min-snapshot-age-ms` (ten minutes), and not at the end of
     /// a branch or a tag; at most once a minute, or in that age if it is shorter: in the first commit of each.
     pub(crate) fn expired(&self, metadata: &TableMetadata, timestamp_ms: i64) -> Vec<i64> {
         let Some(parent) = metadata.current_snapshot() else {

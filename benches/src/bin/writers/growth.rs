@@ -16,8 +16,8 @@ use crate::{
     timed::TimedCatalog,
 };
 
-/// How far the clock goes on from commit to commit, in microseconds. Snapshots are kept for an hour at least, so that
-/// this decides how many there are.
+/// How far the clock goes on from commit to commit, in microseconds. Snapshots are kept for ten minutes at least, so
+/// that this decides how many there are.
 const STEP_US: i64 = 2_000_000;
 const N_EVENTS: usize = 10;
 /// How many commits are compared.

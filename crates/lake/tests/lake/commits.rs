@@ -226,9 +226,9 @@ async fn a_batch_stays_known_after_its_snapshot_was_expired() {
         .unwrap();
     let first_snapshot = report.snapshot_id.unwrap();
 
-    // The end of the branch is never expired; what lies behind it is, once it is an hour old.
+    // The end of the branch is never expired; what lies behind it is, once it is ten minutes old.
     let mut n_expired = 0;
-    for (n, ms) in [(2, MINUTE_MS), (3, 2 * MINUTE_MS), (4, 2 * HOUR_MS)] {
+    for (n, ms) in [(2, MINUTE_MS), (3, 9 * MINUTE_MS), (4, 11 * MINUTE_MS + 2)] {
         let id = n.to_string();
         let receipt = warehouse.receipt(&id, &[&id]).await;
         let report = warehouse

@@ -15,7 +15,7 @@ use crate::support::{Warehouse, options};
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 
-/// A table that keeps one snapshot beside the newest, for an hour at least.
+/// A table that keeps one snapshot beside the newest, for ten minutes at least.
 async fn warehouse() -> (Warehouse, i64) {
     let warehouse = Warehouse::new().await;
     let keep_one = BTreeMap::from([("history.max-snapshots".to_owned(), "1".to_owned())]);
