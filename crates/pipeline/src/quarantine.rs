@@ -192,6 +192,9 @@ pub(crate) struct Object {
     /// The record that its events are of; none for those of the whole payload.
     pub(crate) record: Option<usize>,
     pub(crate) bytes: Vec<u8>,
+    /// Of what was refused and why; not of when it arrived and what its delivery was called, since a request that its sender
+    /// repeats under the same key differs in those.
+    hash: [u8; 32],
 }
 
 /// The quarantine objects with all refused events: the same events give the same bytes. `types` are the pointers to an
@@ -204,33 +207,62 @@ pub(crate) fn encode(landing: &Landing, types: &[String]) -> Result<Vec<Object>,
     let n_records = n_of_record.filter(|n_refused| **n_refused > 0).count();
     let is_apart = landing.payload.source.is_cut_anew() && n_records <= MAX_OBJECTS;
     let mut objects = Vec::new();
-    let mut open: Option<(Option<usize>, Lines)> = None;
+    let mut open: Option<Open> = None;
     landing.each_refused(|refused| {
         let record = is_apart.then_some(refused.record);
-        let mut lines = match open.take() {
-            Some((of, lines)) if of == record => lines,
+        let mut object = match open.take() {
+            Some(object) if object.record == record => object,
             finished => {
-                objects.extend(finished.map(finish).transpose()?);
-                BufWriter::new(zstd::stream::write::Encoder::new(Vec::new(), ZSTD_LEVEL)?)
+                objects.extend(finished.map(Open::finish).transpose()?);
+                Open::new(record)?
             }
         };
-        write(&mut lines, &landing.line(&refused, types))?;
-        open = Some((record, lines));
+        object.add(&landing.line(&refused, types))?;
+        open = Some(object);
         Ok::<(), std::io::Error>(())
     })?;
-    objects.extend(open.map(finish).transpose()?);
+    objects.extend(open.map(Open::finish).transpose()?);
     Ok(objects)
 }
 
 /// An object that is being written.
-type Lines = BufWriter<zstd::stream::write::Encoder<'static, Vec<u8>>>;
+struct Open {
+    record: Option<usize>,
+    lines: BufWriter<zstd::stream::write::Encoder<'static, Vec<u8>>>,
+    hash: Sha256,
+}
 
-fn finish((record, lines): (Option<usize>, Lines)) -> Result<Object, std::io::Error> {
-    let encoder = lines
-        .into_inner()
-        .map_err(std::io::IntoInnerError::into_error)?;
-    let bytes = encoder.finish()?;
-    Ok(Object { record, bytes })
+impl Open {
+    fn new(record: Option<usize>) -> Result<Self, std::io::Error> {
+        let encoder = zstd::stream::write::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
+        Ok(Self {
+            record,
+            lines: BufWriter::new(encoder),
+            hash: Sha256::new(),
+        })
+    }
+
+    fn add(&mut self, line: &Line<'_>) -> Result<(), std::io::Error> {
+        let place = (line.source_index, line.offset);
+        let lengths = (line.kind.len(), line.reason.len(), line.payload.len());
+        self.hash.update(format!("{place:?} {lengths:?}\n"));
+        for part in [line.kind, &line.reason, line.payload.as_ref()] {
+            self.hash.update(part);
+        }
+        write(&mut self.lines, line)
+    }
+
+    fn finish(self) -> Result<Object, std::io::Error> {
+        let encoder = self
+            .lines
+            .into_inner()
+            .map_err(std::io::IntoInnerError::into_error)?;
+        Ok(Object {
+            record: self.record,
+            bytes: encoder.finish()?,
+            hash: self.hash.finalize().into(),
+        })
+    }
 }
 
 fn write(to: &mut impl std::io::Write, line: &impl Serialize) -> Result<(), std::io::Error> {
@@ -240,19 +272,19 @@ fn write(to: &mut impl std::io::Write, line: &impl Serialize) -> Result<(), std:
 
 /// The place of a quarantine object below the warehouse.
 ///
-/// The day is that of the arrival and the name holds the token of the batch and a hash of the object: a batch that is
-/// delivered again is quarantined once, and other refusals of it never hide behind the first ones.
+/// The day is that of the arrival and the name holds the token of the batch and a hash of what was refused: a batch that is
+/// delivered again that day is quarantined once, and other refusals of it never hide behind the first ones.
 pub(crate) fn path(
     prefix: &str,
     table: &str,
     token: &str,
     arrival_us: i64,
-    object: &[u8],
+    object: &Object,
 ) -> String {
     let day = rfc3339(arrival_us);
     let day = day.get(..10).unwrap_or("0001-01-01");
     let mut hash = [0; 16];
-    hash.copy_from_slice(&Sha256::digest(object)[..16]);
+    hash.copy_from_slice(&object.hash[..16]);
     let hash = u128::from_be_bytes(hash);
     format!("{prefix}/{table}/{day}/{token}-{hash:032x}.ndjson.zst")
 }
@@ -316,8 +348,13 @@ mod tests {
     use crate::events::Reason;
     use crate::frame::Flaw;
 
-    fn object(events: &[&[u8]]) -> Vec<u8> {
-        let mut lines = Vec::new();
+    fn object(events: &[&[u8]]) -> Object {
+        delivered("message-1", 1_760_000_000_000_000, events)
+    }
+
+    /// The object of events that came in a record of this name, at this time.
+    fn delivered(source_id: &str, arrival_us: i64, events: &[&[u8]]) -> Object {
+        let mut object = Open::new(None).unwrap();
         for bytes in events {
             let refused = Refused {
                 record: 0,
@@ -326,16 +363,16 @@ mod tests {
                 bytes,
                 reason: Reason::Rest(Flaw::MissingComma),
             };
-            let line = Line::new("message-1", 1_760_000_000_000_000, &refused, None);
-            write(&mut lines, &line).unwrap();
+            let line = Line::new(source_id, arrival_us, &refused, None);
+            object.add(&line).unwrap();
         }
-        zstd::bulk::compress(&lines, ZSTD_LEVEL).unwrap()
+        object.finish().unwrap()
     }
 
     #[test]
     fn what_is_written_is_read_back_with_its_bytes() {
         let events: [&[u8]; 3] = [b"{oops", &[0xff, 0, b'\n'], b""];
-        let found = read(&object(&events)).unwrap();
+        let found = read(&object(&events).bytes).unwrap();
         assert_eq!(found.len(), 3);
         for (event, bytes) in found.iter().zip(events) {
             assert_eq!(event.payload(), bytes);
@@ -349,19 +386,22 @@ mod tests {
 
     #[test]
     fn an_object_that_is_cut_short_is_an_error() {
-        let mut object = object(&[b"{oops"]);
+        let mut object = object(&[b"{oops"]).bytes;
         object.truncate(object.len() - 4);
         assert!(matches!(read(&object), Err(QuarantineError::Read { .. })));
     }
 
     #[test]
     fn the_same_events_have_one_place_and_others_another() {
-        let place = |bytes: &[u8]| {
-            let object = object(&[bytes]);
-            path("quarantine", "a.b", "00ff", 1_760_000_000_000_000, &object)
-        };
-        assert_eq!(place(b"x"), place(b"x"));
-        assert_ne!(place(b"x"), place(b"y"));
-        assert!(place(b"x").starts_with("quarantine/a.b/2025-10-09/00ff-"));
+        let time_us = 1_760_000_000_000_000;
+        let place = |object: &Object| path("quarantine", "a.b", "00ff", time_us, object);
+        let of = |events: &[&[u8]]| place(&object(events));
+        assert_eq!(of(&[b"x"]), of(&[b"x"]));
+        assert_ne!(of(&[b"x"]), of(&[b"y"]));
+        assert_ne!(of(&[b"xy", b"z"]), of(&[b"x", b"yz"]));
+        assert!(of(&[b"x"]).starts_with("quarantine/a.b/2025-10-09/00ff-"));
+        // A delivery that its sender repeats has another name and another time.
+        let repeated = delivered("message-2", time_us + 1, &[b"x"]);
+        assert_eq!(place(&repeated), of(&[b"x"]));
     }
 }

@@ -73,7 +73,7 @@ impl Pipeline {
             [(location, _)] => location.clone(),
             _ => format!("{}/{prefix}/{}/", self.root, open.table.name()),
         };
-        // That one is there already is a success: an earlier delivery wrote the same bytes.
+        // That one is there already is a success: an earlier delivery wrote the same events.
         let puts = objects.into_iter().map(async |(location, object)| {
             let put = self.lake.storage().put_new(&location, object.bytes.into());
             put.await
@@ -103,7 +103,7 @@ impl Pipeline {
             None => (batch.token, arrivals.min().unwrap_or(0)),
         };
         let (table, token) = (open.table.name().to_string(), token.to_string());
-        let path = quarantine::path(prefix, &table, &token, arrival_us, &object.bytes);
+        let path = quarantine::path(prefix, &table, &token, arrival_us, object);
         format!("{}/{path}", self.root)
     }
 

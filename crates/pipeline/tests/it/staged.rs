@@ -13,7 +13,7 @@ use lake::{
 };
 use pipeline::{
     Committer, CommitterReport, Disposition, Invocation, Outcome, Pipeline, QuarantinedReceipt,
-    ReceiptAnswer, ReceiptMessage, ReceiptSink, SendError, Settings, TableReport,
+    ReceiptAnswer, ReceiptMessage, ReceiptSink, SendError, Settings, SourceBatch, TableReport,
 };
 use tempfile::tempdir;
 
@@ -137,6 +137,27 @@ async fn table(warehouse: &Path, name: &str) -> (usize, u64) {
 }
 
 const EVENTS: &str = "analytics.events";
+
+#[tokio::test]
+async fn a_request_that_is_repeated_under_its_key_is_quarantined_once() {
+    let directory = tempdir().unwrap();
+    let (writer, queue) = writer(directory.path(), "a.events").await;
+    for (n, arrival_us) in [(1, NOW_US - 2_000_000), (2, NOW_US - 1_000_000)] {
+        // The second request has an id of its own.
+        let mut payload = messages(&format!("request-{n}"), ["{\"a\":1}\noops"]);
+        payload.records[0].arrival_us = arrival_us;
+        payload.source = SourceBatch::answered("http", "key order-17");
+        let report = writer.run(payload, &invocation(n)).await.unwrap();
+        assert_eq!((report.n_rows, report.n_quarantined), (1, 1));
+    }
+    let quarantined = files(&directory.path().join("quarantine"), "zst");
+    assert_eq!(quarantined.len(), 1, "{quarantined:?}");
+    let committer = committer(directory.path());
+    let report = committer.run(queue.take(), &invocation(3)).await;
+    let once = [ReceiptAnswer::Committed, ReceiptAnswer::Known];
+    assert_eq!(answers(&report), once);
+    assert_eq!(table(directory.path(), "a.events").await, (1, 1));
+}
 
 #[tokio::test]
 async fn rows_become_visible_when_the_receipt_is_committed_and_not_before() {
