@@ -5,8 +5,9 @@ use tokio::time::Instant;
 const SHORTEST: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_secs(2);
 
-/// How often the window of [`RaceWaits`] doubles.
-const MAX_DOUBLINGS: u32 = 6;
+/// How the window of [`RaceWaits`] grows with each lost race, and how many attempts long it becomes.
+const GROWTH: f64 = 1.5;
+const LONGEST_IN_ATTEMPTS: f64 = 64.0;
 /// No window is longer than this, however slow the catalog is.
 const LONGEST_WINDOW: Duration = Duration::from_secs(30);
 
@@ -52,11 +53,12 @@ impl Backoff {
 ///
 /// Each try keeps the catalog busy, and by that makes the tries of all others longer, so what is a short wait for one catalog
 /// is a stampede for another. A wait is drawn from a window that begins with as long as the attempt took, from loading the
-/// table to the answer, doubles with every race lost, and ends at 64 times the attempt ("binary exponential backoff").
+/// table to the answer, grows by half with every race lost, and ends at 64 times the attempt (exponential backoff, as in
+/// ALOHA networks).
 #[derive(Debug)]
 pub(crate) struct RaceWaits {
     random: SplitMix,
-    n_lost: u32,
+    n_lost: i32,
 }
 
 impl RaceWaits {
@@ -68,7 +70,7 @@ impl RaceWaits {
         }
     }
 
-    /// Waits after an attempt that took that long; for half of what is left at most, so that there is time to try again.
+    /// Waits after an attempt that took that long and lost; for no more than half of what is left beside another attempt.
     pub(crate) async fn wait(&mut self, attempt: Duration, deadline: Option<Instant>) {
         let now = Instant::now();
         let left = deadline.map(|deadline| deadline.saturating_duration_since(now));
@@ -76,10 +78,10 @@ impl RaceWaits {
     }
 
     fn next_wait(&mut self, attempt: Duration, left: Option<Duration>) -> Duration {
-        let n_attempts = 1 << self.n_lost.min(MAX_DOUBLINGS);
-        self.n_lost += 1;
-        let window = (attempt * n_attempts).clamp(SHORTEST, LONGEST_WINDOW);
-        let window = left.map_or(window, |left| window.min(left / 2));
+        let n_attempts = GROWTH.powi(self.n_lost).min(LONGEST_IN_ATTEMPTS);
+        self.n_lost = self.n_lost.saturating_add(1);
+        let window = attempt.mul_f64(n_attempts).clamp(SHORTEST, LONGEST_WINDOW);
+        let window = left.map_or(window, |left| window.min(left.saturating_sub(attempt) / 2));
         self.random.below(window)
     }
 }
@@ -126,19 +128,17 @@ mod tests {
     const ATTEMPT: Duration = Duration::from_millis(100);
 
     /// The longest of the waits after that many lost races, drawn by many writers.
-    fn longest_wait(n_lost: u32, attempt: Duration, left: Option<Duration>) -> Duration {
+    fn longest_wait(n_lost: i32, attempt: Duration, left: Option<Duration>) -> Duration {
         let waits = (0..1_000).map(|seed| {
-            RaceWaits {
-                n_lost,
-                ..RaceWaits::new(seed)
-            }
-            .next_wait(attempt, left)
+            let mut waits = RaceWaits::new(seed);
+            waits.n_lost = n_lost;
+            waits.next_wait(attempt, left)
         });
         waits.max().unwrap()
     }
 
     #[track_caller]
-    fn check_window(n_lost: u32, attempt: Duration, left: Option<Duration>, window: Duration) {
+    fn check_window(n_lost: i32, attempt: Duration, left: Option<Duration>, window: Duration) {
         let longest = longest_wait(n_lost, attempt, left);
         assert!(longest <= window, "{longest:?} is beyond {window:?}");
         assert!(
@@ -149,8 +149,8 @@ mod tests {
 
     #[test]
     fn the_window_after_a_lost_race_is_some_attempts_long() {
-        for (n_lost, n_attempts) in [(0, 1), (1, 2), (5, 32), (6, 64), (99, 64)] {
-            check_window(n_lost, ATTEMPT, None, ATTEMPT * n_attempts);
+        for (n_lost, n_attempts) in [(0, 1.0), (1, 1.5), (2, 2.25), (11, 64.0), (i32::MAX, 64.0)] {
+            check_window(n_lost, ATTEMPT, None, ATTEMPT.mul_f64(n_attempts));
         }
     }
 
@@ -158,10 +158,8 @@ mod tests {
     fn the_window_has_bounds_and_leaves_time_to_try_again() {
         check_window(0, Duration::from_micros(10), None, SHORTEST);
         check_window(99, Duration::from_secs(5), None, LONGEST_WINDOW);
-        check_window(99, ATTEMPT, Some(ATTEMPT), ATTEMPT / 2);
-        assert_eq!(
-            longest_wait(0, ATTEMPT, Some(Duration::ZERO)),
-            Duration::ZERO
-        );
+        check_window(99, ATTEMPT, Some(ATTEMPT * 5), ATTEMPT * 2);
+        let no_time = Some(ATTEMPT / 2);
+        assert_eq!(longest_wait(0, ATTEMPT, no_time), Duration::ZERO);
     }
 }

@@ -2,7 +2,7 @@ use std::collections::{HashMap, HashSet};
 
 use tokio::time::Instant;
 
-use crate::backoff::RaceWaits;
+use crate::backoff::{Backoff, RaceWaits};
 use crate::error::LakeError;
 use crate::lake::Lake;
 use crate::ledger::{Known, LEDGER_PATH_PROPERTY, LEDGER_PROPERTY, Ledger, Wanted};
@@ -198,7 +198,8 @@ impl Lake {
         options: &CommitOptions,
     ) -> Result<CommitReport, LakeError> {
         let mut work = Work::new(self, name, receipts, options);
-        let mut waits = RaceWaits::new(options.seed);
+        let mut races = RaceWaits::new(options.seed);
+        let mut backoff = Backoff::new(options.seed);
         let mut recent = self.recent.get(name, options.now_ms);
         loop {
             let begun = Instant::now();
@@ -230,7 +231,12 @@ impl Lake {
                     work.keep(failure)?;
                 }
             }
-            waits.wait(begun.elapsed(), options.deadline).await;
+            if work.lost_a_race() {
+                let attempt = begun.elapsed().saturating_sub(work.take_aside());
+                races.wait(attempt, options.deadline).await;
+            } else {
+                backoff.wait(options.deadline).await;
+            }
         }
     }
 }

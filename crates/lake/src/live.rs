@@ -3,7 +3,6 @@ use iceberg::spec::{Manifest, ManifestEntryRef, ManifestFile};
 
 use crate::error::LakeError;
 use crate::lake::Lake;
-use crate::manifests::current_manifests;
 use crate::merge::read_manifest;
 use crate::table::Table;
 
@@ -34,7 +33,7 @@ pub(crate) async fn live_manifests(
         table: table.name().clone(),
         source,
     };
-    let listed = current_manifests(storage, table.metadata()).await;
+    let listed = table.manifests().await;
     let reads = listed.map_err(failed)?.into_iter().map(|file| async move {
         let manifest = read_manifest(storage, file.clone()).await?;
         Ok((file, manifest))

@@ -6,7 +6,7 @@ use iceberg::io::FileWrite;
 use iceberg::spec::{
     DataContentType, DataFile as IcebergDataFile, DataFileBuilder, DataFileFormat, Datum,
     FormatVersion, Literal, ManifestFile, ManifestList, ManifestListWriter, ManifestWriterBuilder,
-    Struct, TableMetadata,
+    Struct, TableMetadata, UNASSIGNED_SEQUENCE_NUMBER,
 };
 use tokio::sync::Mutex;
 use uuid::Uuid;
@@ -78,6 +78,13 @@ pub(crate) fn new_manifest_location(metadata: &TableMetadata) -> String {
     )
 }
 
+/// A list of manifests and where it is.
+#[derive(Debug)]
+pub(crate) struct ListedManifests {
+    pub(crate) location: String,
+    pub(crate) manifests: Vec<ManifestFile>,
+}
+
 /// The manifests of the current snapshot; none when there is no snapshot.
 pub(crate) async fn current_manifests(
     storage: &dyn Storage,
@@ -89,33 +96,47 @@ pub(crate) async fn current_manifests(
     }
 }
 
-/// Writes the list of these manifests, of which those that name no snapshot or this one are new, and returns its location.
+/// Writes the list of these manifests, of which those that name no snapshot or this one are new, and returns it.
 pub(crate) async fn write_manifest_list(
     storage: &dyn Storage,
     metadata: &TableMetadata,
     snapshot_id: i64,
-    manifests: Vec<ManifestFile>,
-) -> Result<String, Cause> {
+    mut manifests: Vec<ManifestFile>,
+) -> Result<ListedManifests, Cause> {
     let parent = metadata.current_snapshot();
+    let sequence_number = metadata.next_sequence_number();
+    for manifest in &mut manifests {
+        if manifest.added_snapshot_id == NO_SNAPSHOT {
+            manifest.added_snapshot_id = snapshot_id;
+        }
+        if manifest.added_snapshot_id == snapshot_id {
+            for number in [
+                &mut manifest.sequence_number,
+                &mut manifest.min_sequence_number,
+            ] {
+                if *number == UNASSIGNED_SEQUENCE_NUMBER {
+                    *number = sequence_number;
+                }
+            }
+        }
+    }
     let written = Arc::new(Mutex::new(Bytes::new()));
     let mut writer = ManifestListWriter::v2(
         Box::new(Capture(written.clone())),
         snapshot_id,
         parent.map(|parent| parent.snapshot_id()),
-        metadata.next_sequence_number(),
+        sequence_number,
     );
-    writer.add_manifests(manifests.into_iter().map(|mut manifest| {
-        if manifest.added_snapshot_id == NO_SNAPSHOT {
-            manifest.added_snapshot_id = snapshot_id;
-        }
-        manifest
-    }))?;
+    writer.add_manifests(manifests.iter().cloned())?;
     writer.close().await?;
     let directory = metadata_directory(metadata);
     let location = format!("{directory}/snap-{snapshot_id}-1-{}.avro", Uuid::new_v4());
     let bytes = written.lock().await.clone();
     put_object(storage, &location, bytes).await?;
-    Ok(location)
+    Ok(ListedManifests {
+        location,
+        manifests,
+    })
 }
 
 /// A table that was once of format version 1 may still have a list of that version.

@@ -6,8 +6,9 @@ use iceberg::TableUpdate;
 use iceberg::spec::{MAIN_BRANCH, SnapshotReference, SnapshotRetention, TableMetadata};
 use serde::{Deserialize, Serialize};
 
-/// Snapshots younger than this are never expired, when `calve.min-snapshot-age-ms` does not say otherwise: it is longer than
-/// any invocation and its repeats may take, and than it takes to plan a query.
+/// Snapshots younger than this are never expired, when `calve.min-snapshot-age-ms` does not say otherwise: long enough to plan a
+/// query, and for jobs that read every few minutes what was added. Nothing of ours needs them: what was committed is known
+/// from the ledger.
 const DEFAULT_MIN_SNAPSHOT_AGE_MS: i64 = 10 * 60 * 1000;
 
 /// How many snapshots a table keeps when `history.max-snapshots` does not say. Each commit writes them all anew, and each reader
@@ -37,8 +38,8 @@ impl References {
         Ok(Self { refs })
     }
 
-    /// Those that the updates left, which made this `metadata` of the table.
-    pub(crate) fn after(&self, updates: &[TableUpdate], metadata: &TableMetadata) -> Self {
+    /// Those that the updates leave, apart from those of snapshots that they remove.
+    pub(crate) fn moved(&self, updates: &[TableUpdate]) -> Self {
         let mut refs = self.refs.clone();
         for update in updates {
             match update {
@@ -54,13 +55,25 @@ impl References {
                 _ => {}
             }
         }
+        Self { refs }
+    }
+
+    /// Those of them that are in this metadata, with the main branch, which metadata has whether or not it names it.
+    pub(crate) fn within(mut self, metadata: &TableMetadata) -> Self {
+        let refs = &mut self.refs;
         refs.retain(|_, reference| metadata.snapshot_by_id(reference.snapshot_id).is_some());
-        // Metadata need not name the main branch, but has it.
         if let Some(snapshot_id) = metadata.current_snapshot_id() {
             let main = refs.entry(MAIN_BRANCH.to_owned());
             main.or_insert_with(|| Self::default().main_at(snapshot_id));
         }
-        Self { refs }
+        self
+    }
+
+    /// The name of a branch or tag at one of these snapshots.
+    pub(crate) fn at_one_of(&self, snapshot_ids: &[i64]) -> Option<&str> {
+        let mut refs = self.refs.iter();
+        let found = refs.find(|(_, reference)| snapshot_ids.contains(&reference.snapshot_id));
+        found.map(|(name, _)| name.as_str())
     }
 
     /// The main branch at this snapshot, with the retention that it has.

@@ -2,12 +2,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use iceberg::TableUpdate;
-use iceberg::spec::{FormatVersion, PartitionSpec, Schema, TableMetadata, Transform};
+use iceberg::spec::{FormatVersion, ManifestFile, PartitionSpec, Schema, TableMetadata, Transform};
 use uuid::Uuid;
 
 use crate::access::StorageAccess;
 use crate::catalog::{Committed, TableState};
 use crate::error::LakeError;
+use crate::manifests::{ListedManifests, current_manifests};
 use crate::metadata::{UpdateError, updated};
 use crate::name::TableName;
 use crate::references::References;
@@ -27,6 +28,8 @@ pub struct Table {
     storage: Arc<dyn Storage>,
     /// Found out when somebody asks.
     references: Arc<OnceLock<Arc<References>>>,
+    /// Those of the current snapshot, when this process wrote their list.
+    manifests: Option<Arc<ListedManifests>>,
 }
 
 impl Table {
@@ -53,6 +56,7 @@ impl Table {
             access: state.access,
             storage,
             references: Arc::new(state.references.map(OnceLock::from).unwrap_or_default()),
+            manifests: None,
         })
     }
 
@@ -69,7 +73,7 @@ impl Table {
         } else {
             let metadata = updated(&self.metadata, &self.metadata_location, &[], updates);
             let metadata = metadata.map_err(UpdateError::into_cause)?;
-            let references = self.references()?.after(updates, &metadata);
+            let references = self.references()?.moved(updates).within(&metadata);
             let location = committed.metadata_location().to_owned();
             TableState::new(Arc::new(metadata), location, StorageAccess::default())
                 .with_references(Arc::new(references))
@@ -81,14 +85,33 @@ impl Table {
         Ok(Self::new(self.name.clone(), state, self.storage.clone())?)
     }
 
-    /// Its branches and tags. Of a table that is [`Table::after`] a commit those that the commit knew of: good for the
-    /// retention of the main branch, not for what expires.
+    /// Its branches and tags. Of a table that is [`Table::after`] a commit those that the commit knew of: not good for what
+    /// expires.
     pub(crate) fn references(&self) -> serde_json::Result<Arc<References>> {
         if let Some(known) = self.references.get() {
             return Ok(known.clone());
         }
         let found = Arc::new(References::of(&self.metadata)?);
         Ok(self.references.get_or_init(|| found).clone())
+    }
+
+    /// The same table, with the list of manifests that was written for its current snapshot.
+    pub(crate) fn with_manifests(self, listed: ListedManifests) -> Self {
+        Self {
+            manifests: Some(Arc::new(listed)),
+            ..self
+        }
+    }
+
+    /// The manifests of its current snapshot: those that are at hand, or else read from their list.
+    pub(crate) async fn manifests(&self) -> Result<Vec<ManifestFile>, Cause> {
+        let snapshot = self.metadata.current_snapshot();
+        match &self.manifests {
+            Some(listed) if snapshot.is_some_and(|s| s.manifest_list() == listed.location) => {
+                Ok(listed.manifests.clone())
+            }
+            _ => current_manifests(self.storage.as_ref(), &self.metadata).await,
+        }
     }
 
     /// Its name.

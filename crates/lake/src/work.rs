@@ -1,4 +1,5 @@
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use iceberg::spec::{MAIN_BRANCH, ManifestFile, TableMetadata};
 use iceberg::{TableRequirement, TableUpdate};
@@ -11,7 +12,7 @@ use crate::data_file::DataFile;
 use crate::error::LakeError;
 use crate::lake::Lake;
 use crate::ledger::{LEDGER_PROPERTY, NewCommit};
-use crate::manifests::{current_manifests, write_manifest_list, write_manifests};
+use crate::manifests::{write_manifest_list, write_manifests};
 use crate::merge::{Merged, replaced};
 use crate::name::TableName;
 use crate::outdated::outdated_schemas;
@@ -48,6 +49,8 @@ pub(crate) struct Work<'a> {
     /// The manifests written last, the snapshot that they are for, and the files that they name.
     manifests: Option<(Vec<String>, i64, Vec<ManifestFile>)>,
     merged: Option<Merged>,
+    /// How long manifests were merged, which is done once and no part of the next attempts.
+    aside: Duration,
     last_error: Option<CommitError>,
     /// How many of the last answers in a row were refusals.
     n_refusals: u32,
@@ -102,6 +105,7 @@ impl<'a> Work<'a> {
             sent: Vec::new(),
             manifests: None,
             merged: None,
+            aside: Duration::ZERO,
             last_error: None,
             n_refusals: 0,
             keeps_schemas: false,
@@ -159,9 +163,10 @@ impl<'a> Work<'a> {
         let now_ms = timestamp_ms(metadata, self.options.now_ms.saturating_add(elapsed_ms));
         let inherited = self.inherited(table).await.map_err(not_sent)?;
         let listed = manifests.into_iter().chain(inherited).collect();
-        let manifest_list = write_manifest_list(storage, metadata, snapshot_id, listed)
+        let listed = write_manifest_list(storage, metadata, snapshot_id, listed)
             .await
             .map_err(not_sent)?;
+        let manifest_list = listed.location.clone();
         let added = Added::of(receipts.iter().flat_map(|i| self.files_of(*i)));
         let brought = receipts.iter().map(|i| &self.receipts[*i]);
         let commit = NewCommit {
@@ -227,20 +232,7 @@ impl<'a> Work<'a> {
                 schema_ids: outdated,
             });
         }
-        let mut requirements = vec![
-            TableRequirement::UuidMatch {
-                uuid: metadata.uuid(),
-            },
-            TableRequirement::RefSnapshotIdMatch {
-                r#ref: MAIN_BRANCH.to_owned(),
-                snapshot_id: metadata.current_snapshot_id(),
-            },
-        ];
-        if assumes_schema {
-            requirements.push(TableRequirement::CurrentSchemaIdMatch {
-                current_schema_id: metadata.current_schema_id(),
-            });
-        }
+        let requirements = requirements(metadata, assumes_schema);
         self.sent.push(sent);
         let answer = self.send(requirements, updates.clone()).await;
         let committed = answer.map_err(Failure::Answer)?;
@@ -249,7 +241,7 @@ impl<'a> Work<'a> {
         }
         // It happened. A table that cannot be told from that is loaded when it is needed.
         let after = table.after(&committed, &updates);
-        Ok(after.unwrap_or_else(|_| table.clone()))
+        Ok(after.map_or_else(|_| table.clone(), |after| after.with_manifests(listed)))
     }
 
     /// Sends the commit; no answer before the deadline is an unknown outcome.
@@ -318,13 +310,25 @@ impl<'a> Work<'a> {
     /// They are merged for the first attempt only; later ones use what was merged, if all of it is still there.
     async fn inherited(&mut self, table: &Table) -> Result<Vec<ManifestFile>, Cause> {
         let (storage, metadata) = (table.storage().as_ref(), table.metadata());
-        let manifests = current_manifests(storage, metadata).await?;
+        let manifests = table.manifests().await?;
         if self.sent.is_empty() && self.merged.is_none() {
             let (pace, deadline) = (&self.lake.merges, self.options.deadline);
+            let begun = Instant::now();
             let merged = pace.merge(storage, metadata, &manifests, deadline);
             self.merged = merged.await;
+            self.aside = begun.elapsed();
         }
         Ok(self.merged.iter().fold(manifests, replaced))
+    }
+
+    /// Whether the last attempt failed because somebody else was first.
+    pub(crate) fn lost_a_race(&self) -> bool {
+        matches!(self.last_error, Some(CommitError::Conflict { .. }))
+    }
+
+    /// How long the last attempt did what the next ones need not do.
+    pub(crate) fn take_aside(&mut self) -> Duration {
+        std::mem::take(&mut self.aside)
     }
 
     /// Remembers why the attempt failed. Whatever the catalog answered, the table is to be looked at before anything else.
@@ -400,6 +404,26 @@ impl<'a> Work<'a> {
                 .collect(),
         }
     }
+}
+
+/// That the table is the one that was looked at, and that nobody has committed to its main branch since.
+fn requirements(metadata: &TableMetadata, assumes_schema: bool) -> Vec<TableRequirement> {
+    let schema = TableRequirement::CurrentSchemaIdMatch {
+        current_schema_id: metadata.current_schema_id(),
+    };
+    let always = [
+        TableRequirement::UuidMatch {
+            uuid: metadata.uuid(),
+        },
+        TableRequirement::RefSnapshotIdMatch {
+            r#ref: MAIN_BRANCH.to_owned(),
+            snapshot_id: metadata.current_snapshot_id(),
+        },
+    ];
+    always
+        .into_iter()
+        .chain(assumes_schema.then_some(schema))
+        .collect()
 }
 
 pub(crate) fn settle(outcomes: &mut [Option<ReceiptOutcome>], sent: &Sent) {

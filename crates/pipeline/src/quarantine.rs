@@ -243,7 +243,7 @@ impl Open {
     }
 
     fn add(&mut self, line: &Line<'_>) -> Result<(), std::io::Error> {
-        let place = (line.source_index, line.offset);
+        let place = (line.source_index, line.offset, line.is_base64);
         let lengths = (line.kind.len(), line.reason.len(), line.payload.len());
         self.hash.update(format!("{place:?} {lengths:?}\n"));
         for part in [line.kind, &line.reason, line.payload.as_ref()] {

@@ -152,7 +152,8 @@ impl<'a> Overwrite<'a> {
         }
         let manifest_list = write_manifest_list(storage, metadata, snapshot_id, listed)
             .await
-            .map_err(not_sent)?;
+            .map_err(not_sent)?
+            .location;
         let (added, removed) = (Added::of(self.written.iter()), self.removed());
         let now_ms = timestamp_ms(metadata, self.options.now_ms);
         let snapshot = overwrite(

@@ -31,7 +31,8 @@ pub(crate) struct KeptMetadata {
 impl KeptMetadata {
     /// What a table is when it is made.
     pub(crate) fn new(metadata: TableMetadata) -> serde_json::Result<Self> {
-        Self::of(metadata, &References::default(), &HashMap::new())
+        let references = References::default().within(&metadata);
+        Self::of(metadata, references, None)
     }
 
     /// Reads a `metadata.json`, compressed or not.
@@ -41,12 +42,14 @@ impl KeptMetadata {
         let references = if bytes.starts_with(b"{") {
             References::in_json(&bytes)?
         } else {
-            References::of(&metadata)? // It is compressed, so it is no JSON to look into.
+            References::of(&metadata)? // It is compressed, most probably.
         };
-        Ok(Self::of(metadata, &references, &HashMap::new())?)
+        let references = references.within(&metadata);
+        Ok(Self::of(metadata, references, None)?)
     }
 
-    /// Checks the requirements and applies the updates, as every catalog must.
+    /// Checks the requirements and applies the updates, as every catalog must. A snapshot that has a name is not removed: who
+    /// wants that has not seen the name.
     ///
     /// # Errors
     ///
@@ -58,32 +61,41 @@ impl KeptMetadata {
         updates: &[TableUpdate],
     ) -> Result<Self, UpdateError> {
         let metadata = updated(&self.metadata, location, requirements, updates)?;
-        let references = self.references.after(updates, &metadata);
-        Self::of(metadata, &references, &self.snapshots).map_err(|error| {
-            let message = "the new metadata cannot be written as JSON";
-            let error =
-                iceberg::Error::new(iceberg::ErrorKind::DataInvalid, message).with_source(error);
-            UpdateError::Update(error)
-        })
+        let references = self.references.moved(updates);
+        for update in updates {
+            if let TableUpdate::RemoveSnapshots { snapshot_ids } = update
+                && let Some(name) = references.at_one_of(snapshot_ids)
+            {
+                let message = format!("a snapshot to be removed is at the end of `{name}`");
+                return Err(refused(message));
+            }
+        }
+        let references = references.within(&metadata);
+        Self::of(metadata, references, Some(self))
+            .map_err(|error| refused(format!("the new metadata cannot be written: {error}")))
     }
 
+    /// The metadata with the texts of its snapshots, those of `base` where it has the same ones.
     fn of(
         metadata: TableMetadata,
-        references: &References,
-        known: &HashMap<i64, Arc<RawValue>>,
+        references: References,
+        base: Option<&Self>,
     ) -> serde_json::Result<Self> {
-        let text = |snapshot: &Snapshot| match known.get(&snapshot.snapshot_id()) {
-            Some(text) => Ok(Arc::clone(text)),
-            None => SnapshotJson::of(snapshot).text(),
+        let known = |snapshot: &Arc<Snapshot>| {
+            let id = snapshot.snapshot_id();
+            let base = base?;
+            let is_same = Arc::ptr_eq(base.metadata.snapshot_by_id(id)?, snapshot);
+            base.snapshots.get(&id).filter(|_| is_same).cloned()
         };
-        let snapshots = metadata
-            .snapshots()
-            .map(|snapshot| Ok((snapshot.snapshot_id(), text(snapshot)?)))
-            .collect::<serde_json::Result<_>>()?;
+        let text = |snapshot: &Arc<Snapshot>| match known(snapshot) {
+            Some(text) => Ok((snapshot.snapshot_id(), text)),
+            None => Ok((snapshot.snapshot_id(), SnapshotJson::of(snapshot).text()?)),
+        };
+        let snapshots = metadata.snapshots().map(text);
         Ok(Self {
-            references: Arc::new(references.after(&[], &metadata)),
+            snapshots: snapshots.collect::<serde_json::Result<_>>()?,
+            references: Arc::new(references),
             metadata: Arc::new(metadata),
-            snapshots,
         })
     }
 
@@ -170,6 +182,13 @@ impl<'a> MetadataJson<'a> {
             }),
         }
     }
+}
+
+fn refused(message: String) -> UpdateError {
+    UpdateError::Update(iceberg::Error::new(
+        iceberg::ErrorKind::PreconditionFailed,
+        message,
+    ))
 }
 
 fn sorted<'a, T, K: Ord>(items: impl Iterator<Item = &'a T>, key: impl Fn(&T) -> K) -> Vec<&'a T> {
