@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use pipeline::Settings;
+use pipeline::settings::LogLevel;
 
 use crate::args::{Arguments, Command, Common};
 use crate::error::CliError;
@@ -77,13 +78,12 @@ fn variables(common: &Common) -> BTreeMap<String, String> {
 /// Logs to stderr: what recovers or fails, or as much as the settings say when asked to.
 fn start_log(common: &Common, settings: &Settings) {
     let level = if common.verbose {
-        settings.log_level.as_str()
+        settings.log_level
     } else {
-        "error"
+        LogLevel::Error
     };
-    let filter = tracing_subscriber::EnvFilter::new(level);
     tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_max_level(level.filter())
         .with_writer(std::io::stderr)
         .init();
 }

@@ -45,6 +45,7 @@ mod receipt;
 mod recent;
 mod references;
 mod rest;
+mod retype;
 mod rewrite;
 mod s3;
 mod s3_error;

@@ -18,6 +18,7 @@ use iceberg::transform::{BoxedTransformFunction, create_transform_function};
 use self::value::{for_people, json_of, safe_level};
 use crate::error::LakeError;
 use crate::group::{Groups, codes};
+use crate::retype::retyped;
 use crate::table::Table;
 
 /// The values of the partition fields that all rows of a part share.
@@ -231,8 +232,9 @@ impl<'a> Splitter<'a> {
         };
         let column = match column.data_type() {
             // Texts may come with a dictionary, which the transforms do not know.
-            DataType::Dictionary(_, values) => arrow_cast::cast(column, values)
-                .map_err(|error| self.refused(field, &error.to_string()))?,
+            DataType::Dictionary(_, values) => {
+                retyped(column, values).map_err(|error| self.refused(field, &error.to_string()))?
+            }
             _ => column.clone(),
         };
         match field.transform {
@@ -273,8 +275,8 @@ impl<'a> Splitter<'a> {
                 let firsts = take(array, rows, None).map_err(|error| refused(error.to_string()))?;
                 let expected = type_to_arrow_type(&partition_field.field_type)
                     .map_err(|error| refused(error.to_string()))?;
-                let firsts: ArrayRef = arrow_cast::cast(&firsts, &expected)
-                    .map_err(|error| refused(error.to_string()))?;
+                let firsts: ArrayRef =
+                    retyped(&firsts, &expected).map_err(|error| refused(error.to_string()))?;
                 arrow_primitive_to_literal(&firsts, &partition_field.field_type)
                     .map_err(|error| refused(error.to_string()))?
             };

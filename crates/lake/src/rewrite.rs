@@ -18,6 +18,7 @@ use crate::lake::Lake;
 use crate::layout::FileLayout;
 use crate::range::{RangeSet, SequenceNumber};
 use crate::receipt::Receipt;
+use crate::retype::retyped;
 use crate::storage::StorageError;
 use crate::table::Table;
 use crate::token::BatchId;
@@ -169,7 +170,7 @@ fn in_columns_of(layout: &FileLayout, batch: &RecordBatch) -> Result<RecordBatch
             .find(|column| Some(column.id) == id)
             .ok_or_else(|| format!("the table does not have its column `{}`", field.name()))?;
         let data_type = column.field.data_type();
-        let array = arrow_cast::cast(array, data_type).map_err(|error| error.to_string())?;
+        let array = retyped(array, data_type).map_err(|error| error.to_string())?;
         fields.push(Field::new(column.field.name(), data_type.clone(), true));
         columns.push(array);
     }

@@ -15,6 +15,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use flatten::Shape;
 use serde::{Deserialize, Serialize};
+use tracing::level_filters::LevelFilter;
 
 use self::reference::KEYS;
 pub(crate) use self::routes::beside;
@@ -154,14 +155,14 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
-    /// The level as filters spell it.
-    pub fn as_str(self) -> &'static str {
+    /// What lets this level and those before it through.
+    pub fn filter(self) -> LevelFilter {
         match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
+            Self::Error => LevelFilter::ERROR,
+            Self::Warn => LevelFilter::WARN,
+            Self::Info => LevelFilter::INFO,
+            Self::Debug => LevelFilter::DEBUG,
+            Self::Trace => LevelFilter::TRACE,
         }
     }
 }

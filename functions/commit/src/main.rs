@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, io::Write as _, process::ExitCode};
 use aws_lambda_events::sqs::SqsEvent;
 use commit::{Context, Moment, handle};
 use lambda_runtime::{LambdaEvent, service_fn};
+use pipeline::settings::LogLevel;
 use pipeline::{PipelineError, Settings, telemetry};
 
 /// Where the Lambda service, or what stands in for it, hands out invocations.
@@ -27,7 +28,7 @@ async fn main() -> ExitCode {
         let cause = format!("`{RUNTIME_API}` is not set: this is a Lambda function");
         return refuse(&cause, Some("run it with `cargo lambda watch`"));
     }
-    start_logging(settings.log_level.as_str());
+    start_logging(settings.log_level);
     let context = match Context::open(settings).await {
         Ok(context) => context,
         Err(error) => return refuse(&telemetry::error_chain(&error), error.hint().as_deref()),
@@ -43,13 +44,13 @@ async fn main() -> ExitCode {
 }
 
 /// One JSON object per line. A panic is logged by its place only: its message may quote an event.
-fn start_logging(level: &str) {
+fn start_logging(level: LogLevel) {
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
         .with_current_span(false)
         .with_span_list(false)
-        .with_env_filter(tracing_subscriber::EnvFilter::new(level))
+        .with_max_level(level.filter())
         .init();
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);

@@ -8,6 +8,7 @@ use arrow_schema::DataType;
 use super::WriteOptions;
 use crate::error::LakeError;
 use crate::layout::{FileLayout, LayoutColumn};
+use crate::retype::retyped;
 
 /// The table's columns that have a value in any of the batches. Readers fill in null for the others.
 pub(super) fn present_columns(
@@ -115,10 +116,8 @@ fn aligned_column(
         None => return Ok(None),
         Some(array) if array.data_type() == expected => array.clone(),
         Some(array) if is_keyed_text(array, expected) => array.clone(),
-        Some(array) if same_values(array.data_type(), expected) => {
-            arrow_cast::cast(array, expected)
-                .map_err(|source| encode_error(layout, batch.num_rows(), source))?
-        }
+        Some(array) if same_values(array.data_type(), expected) => retyped(array, expected)
+            .map_err(|source| encode_error(layout, batch.num_rows(), source))?,
         Some(array) => {
             let reason = format!(
                 "it is `{}` in the rows and `{expected}` in the table",
