@@ -50,6 +50,9 @@ pub(crate) struct Known {
     pub(crate) ranges: HashMap<String, RangeSet>,
 }
 
+/// So few tokens are found faster by comparing than by hashing.
+const FEW_TOKENS: usize = 8;
+
 /// How many segments are read side by side when many are looked through.
 const N_READS: usize = 16;
 
@@ -179,11 +182,17 @@ impl Ledger<'_> {
 
 impl Known {
     fn add(&mut self, segment: &Segment, wanted: &Wanted) {
+        // Most often one token or a few are wanted, of ten thousands that are there: then hashing each would cost the most.
+        let few: Option<Vec<Token>> =
+            (wanted.tokens.len() <= FEW_TOKENS).then(|| wanted.tokens.iter().copied().collect());
+        let is_wanted = |token: &Token| match &few {
+            Some(few) => few.contains(token),
+            None => wanted.tokens.contains(token),
+        };
         for commit in &segment.commits {
-            let tokens = commit.tokens.iter();
-            let found = tokens.filter(|token| wanted.tokens.contains(token));
-            let found = found.map(|token| (*token, commit.snapshot_id));
-            self.tokens.extend(found);
+            for token in commit.tokens.iter().filter(|token| is_wanted(token)) {
+                self.tokens.insert(*token, commit.snapshot_id);
+            }
         }
         for (shard, records) in &wanted.ranges {
             let taken = segment.ranges.get(shard);
