@@ -1,8 +1,8 @@
 """What the servers of `servers.py` are: how each is started, how one knows that it answers, and what it is called by.
 
-A server is a function of the folder that it may write to. It returns its command line, the environment of that, a
-`check` that raises until the server answers as it should, what it may leave outside its folder, and the variables
-that tell others of it.
+A server is a function of the folder that it may write to and of the port that it listens on, or none for a free one.
+It returns its command line, the environment of that, a `check` that raises until the server answers as it should, what
+it may leave outside its folder, and the variables that tell others of it.
 """
 
 import contextlib
@@ -28,10 +28,11 @@ WRITER = ("calve-test-writer", "calve-test-writer-secret")
 READER = ("calve-test-reader", "calve-test-reader-secret")
 
 
-def seaweedfs(home):
+def seaweedfs(home, s3_port=None):
     parts = ["s3", "master", "filer", "volume", "admin"]
     names = [*parts, *(f"{part}.grpc" for part in parts), "iceberg"]
     port = dict(zip(names, free_ports(len(names))))
+    port["s3"] = s3_port or port["s3"]
     identities = [identity("writer", WRITER, "Admin Read Write List Tagging"),
                   identity("reader", READER, f"Read:{BUCKET} List:{BUCKET}")]
     config = home / "identities.json"
@@ -94,43 +95,17 @@ def fetch_token(url):
     return json.loads(request("POST", url, {"Content-Type": "application/x-www-form-urlencoded"}, body))["access_token"]
 
 
-def localstack(home):
-    [port] = free_ports(1)
-    root = home / "root"
-    libraries = root / "usr" / "lib"
-    libraries.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        (libraries / "localstack").symlink_to(VENV / "localstack")  # Its Kinesis, which it would download.
+def localstack(home, port=None):
+    """What the tests need of it, which starts fast."""
+    port = port or free_ports(1)[0]
     endpoint = at(port)
-    settings = {
-        "FILESYSTEM_ROOT": root,
-        "LOCALSTACK_VOLUME_DIR": home / "volume",
-        "TMPDIR": temporary(home),
-        "OVERRIDE_IN_DOCKER": 0,  # Inside a container it would take `/var/lib` for its own.
-        "GATEWAY_LISTEN": f"127.0.0.1:{port}",
-        "LOCALSTACK_HOST": f"127.0.0.1:{port}",  # What the URLs of queues begin with.
-        "SQS_ENDPOINT_STRATEGY": "path",
-        "GATEWAY_SERVER": "hypercorn",  # The default one listens on all addresses.
-        "SERVICES": "s3,sqs,kinesis,sts",
-        "STRICT_SERVICE_LOADING": 1,
-        "SKIP_SSL_CERT_DOWNLOAD": 1,
-        "DISABLE_EVENTS": 1,
-        "DNS_ADDRESS": 0,
-        "NODE_OPTIONS": f"--require={SCRIPTS / 'listen_on_loopback.js'}",
-        "PATH": f"{VENV / 'bin'}:{os.environ['PATH']}",
-    }
 
     def check():
         call("PUT", f"{endpoint}/{BUCKET}", WRITER, "s3")
-        targets = {"sqs": ("json-1.0", "AmazonSQS.ListQueues"), "kinesis": ("json-1.1", "Kinesis_20131202.ListStreams")}
-        for service, (kind, target) in targets.items():
-            headers = {"Content-Type": f"application/x-amz-{kind}", "X-Amz-Target": target}
-            call("POST", f"{endpoint}/", WRITER, service, headers, b"{}")
+        ask(endpoint, "sqs", "json-1.0", "AmazonSQS.ListQueues")
+        ask(endpoint, "kinesis", "json-1.1", "Kinesis_20131202.ListStreams")
 
-    return {
-        "command": [VENV / "bin" / "python", SCRIPTS / "localstack_host.py"],
-        "environment": without_aws() | {name: str(value) for name, value in settings.items()},
-        "litter": [],
+    return host_mode(home, port, "s3,sqs,kinesis,sts", {"LOCALSTACK_HOST": f"127.0.0.1:{port}"}) | {
         "check": check,
         "env": {
             "CALVE_TEST_AWS_ENDPOINT": endpoint,
@@ -145,7 +120,69 @@ def localstack(home):
     }
 
 
-SERVERS = {"seaweedfs": seaweedfs, "localstack": localstack}
+def cloud(home, port=None):
+    """All that environment `local` is applied to; functions run as processes of this machine."""
+    port = port or free_ports(1)[0]
+    endpoint = at(port)
+    services = (
+        "cloudwatch,ec2,events,iam,kinesis,kms,lambda,logs,resourcegroupstaggingapi,s3,scheduler,secretsmanager,sns,"
+        "sqs,ssm,sts"
+    )
+    settings = {
+        # Function URLs are `<id>.lambda-url.<region>.localhost`: names below that one are this machine, without a DNS.
+        "LOCALSTACK_HOST": f"localhost:{port}",
+        "LAMBDA_RUNTIME_EXECUTOR": "process",
+    }
+
+    def check():
+        call("GET", f"{endpoint}/2015-03-31/functions/", WRITER, "lambda")
+        ask(endpoint, "sqs", "json-1.0", "AmazonSQS.ListQueues")
+        ask(endpoint, "kinesis", "json-1.1", "Kinesis_20131202.ListStreams")
+
+    return host_mode(home, port, services, settings) | {
+        "check": check,
+        "env": {"CALVE_TEST_CLOUD_ENDPOINT": endpoint, "CALVE_TEST_CLOUD_REGION": REGION},
+    }
+
+
+def host_mode(home, port, services, settings):
+    """How LocalStack runs outside its image."""
+    root = home / "root"
+    libraries = root / "usr" / "lib"
+    libraries.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        (libraries / "localstack").symlink_to(VENV / "localstack")  # Its Kinesis, which it would download.
+    settings = settings | {
+        "FILESYSTEM_ROOT": root,
+        "LOCALSTACK_VOLUME_DIR": home / "volume",
+        "TMPDIR": temporary(home),
+        "OVERRIDE_IN_DOCKER": 0,  # Inside a container it would take `/var/lib` for its own.
+        "GATEWAY_LISTEN": f"127.0.0.1:{port}",
+        "SQS_ENDPOINT_STRATEGY": "path",
+        "GATEWAY_SERVER": "hypercorn",  # The default one listens on all addresses.
+        "SERVICES": services,
+        "STRICT_SERVICE_LOADING": 1,
+        "SKIP_SSL_CERT_DOWNLOAD": 1,
+        "DISABLE_EVENTS": 1,
+        "DNS_ADDRESS": 0,
+        "NODE_OPTIONS": f"--require={SCRIPTS / 'listen_on_loopback.js'}",
+        "PATH": f"{VENV / 'bin'}:{os.environ['PATH']}",
+    }
+    return {
+        "command": [VENV / "bin" / "python", SCRIPTS / "localstack_host.py"],
+        "environment": without_aws() | {name: str(value) for name, value in settings.items()},
+        "litter": [],
+        "port": port,
+    }
+
+
+def ask(endpoint, service, kind, target):
+    """Has the service do something small; it starts by that."""
+    headers = {"Content-Type": f"application/x-amz-{kind}", "X-Amz-Target": target}
+    call("POST", f"{endpoint}/", WRITER, service, headers, b"{}")
+
+
+SERVERS = {"seaweedfs": seaweedfs, "localstack": localstack, "cloud": cloud}
 
 
 def temporary(home):

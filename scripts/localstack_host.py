@@ -1,9 +1,11 @@
 """Runs LocalStack in this process, without Docker.
 
-Two places of LocalStack 4.13 want a later Python than 3.11; both are mended here before it is imported.
+Two places of LocalStack 4.13 want a later Python than 3.11; both are mended here before it is imported. With
+LAMBDA_RUNTIME_EXECUTOR=process functions run as processes of this machine.
 """
 
 import hashlib
+import os
 import threading
 import uuid
 
@@ -11,6 +13,11 @@ import uuid
 def main():
     allow_lock_in_annotations()
     allow_bytes_in_uuid5()
+    if os.environ.get("LAMBDA_RUNTIME_EXECUTOR") == "process":
+        # Before LocalStack is imported for itself, and here rather than by an entry point, which would be cached.
+        import localstack_lambda.executor
+
+        localstack_lambda.executor.register()
     from localstack.runtime.main import main as run
 
     run()

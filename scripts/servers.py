@@ -218,14 +218,14 @@ def end_process(process):
             process.wait()
 
 
-def dies_with(parent):
-    """For a child to run before it becomes its program: it is told to stop when we are killed (Linux only)."""
+def dies_with(parent, how=signal.SIGTERM):
+    """For a child to run before it becomes its program: it gets the signal when we are killed (Linux only)."""
     if not sys.platform.startswith("linux"):
         return None
     libc = ctypes.CDLL(None)
 
     def prepare():
-        libc.prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+        libc.prctl(1, how)  # PR_SET_PDEATHSIG
         if os.getppid() != parent:
             os._exit(1)
 
