@@ -6,7 +6,11 @@ locals {
   packages     = coalesce(var.packages, "${path.root}/../../target/lambda/${local.architecture}")
   ingest       = merge({ timeout_seconds = 60, window_seconds = 1 }, lookup(var.compute, "ingest", {}))
   commit       = merge({ timeout_seconds = 60, window_seconds = 2 }, lookup(var.compute, "commit", {}))
-  has_secret   = try(var.storage.rest.credential_secret_arn, null) != null
+  timings = {
+    ingest = { timeout_seconds = local.ingest.timeout_seconds, window_seconds = local.ingest.window_seconds }
+    commit = { timeout_seconds = local.commit.timeout_seconds, window_seconds = local.commit.window_seconds }
+  }
+  has_secret = try(var.storage.rest.credential_secret_arn, null) != null
 }
 
 module "networking" {
@@ -52,8 +56,8 @@ module "queues" {
   name       = local.name
   account_id = var.account_id
   # The queues hide a message for as long as these make necessary.
-  ingest                             = { timeout_seconds = local.ingest.timeout_seconds, window_seconds = local.ingest.window_seconds }
-  commit                             = { timeout_seconds = local.commit.timeout_seconds, window_seconds = local.commit.window_seconds }
+  ingest                             = local.timings.ingest
+  commit                             = local.timings.commit
   visibility_timeout_seconds         = lookup(var.queues, "visibility_timeout_seconds", null)
   receipt_visibility_timeout_seconds = lookup(var.queues, "receipt_visibility_timeout_seconds", null)
   max_receives                       = lookup(var.queues, "max_receives", null)
@@ -103,25 +107,28 @@ module "compute" {
   architecture = local.architecture
   ingest       = merge(local.ingest, { zip = "${local.packages}/ingest.zip" })
   commit       = merge(local.commit, { zip = "${local.packages}/commit.zip" })
-  has_secret   = try(var.storage.rest.credential_secret_arn, null) != null
   mode         = lookup(var.compute, "mode", null)
   # Only a secret makes the settings one: without it a plan shows them.
-  settings                   = local.has_secret ? merge(module.storage.settings, module.storage.secret_settings) : module.storage.settings
-  extra_settings             = lookup(var.compute, "extra_settings", null)
-  policy_json                = module.storage.policy_json
-  namespace                  = local.namespace
-  table                      = lookup(var.compute, "table", null)
-  subnet_ids                 = module.networking.subnet_ids
-  security_group_ids         = module.networking.security_group_ids
-  events_queue               = module.queues.events_queue
-  receipts_queue             = module.queues.receipts_queue
-  stream                     = module.queues.stream
-  stream_failures_bucket_arn = module.storage.lake_bucket_arn
-  source_bucket_arns         = var.source_bucket_arns
-  function_url               = lookup(var.compute, "function_url", null)
-  function_url_invokers      = lookup(var.compute, "function_url_invokers", null)
-  log_group_names            = module.observability.log_group_names
-  log_group_arns             = module.observability.log_group_arns
-  log_level                  = lookup(var.compute, "log_level", null)
-  tracing                    = lookup(var.compute, "tracing", null)
+  settings                          = local.has_secret ? merge(module.storage.settings, module.storage.secret_settings) : module.storage.settings
+  extra_settings                    = lookup(var.compute, "extra_settings", null)
+  policy_json                       = module.storage.policy_json
+  namespace                         = local.namespace
+  table                             = lookup(var.compute, "table", null)
+  subnet_ids                        = module.networking.subnet_ids
+  security_group_ids                = module.networking.security_group_ids
+  events_queue                      = module.queues.events_queue
+  receipts_queue                    = module.queues.receipts_queue
+  stream                            = module.queues.stream
+  stream_failures_bucket_arn        = module.storage.lake_bucket_arn
+  stream_batch_size                 = lookup(var.compute, "stream_batch_size", null)
+  stream_window_seconds             = lookup(var.compute, "stream_window_seconds", null)
+  stream_maximum_retry_attempts     = lookup(var.compute, "stream_maximum_retry_attempts", null)
+  stream_maximum_record_age_seconds = lookup(var.compute, "stream_maximum_record_age_seconds", null)
+  source_bucket_arns                = var.source_bucket_arns
+  function_url                      = lookup(var.compute, "function_url", null)
+  function_url_invokers             = lookup(var.compute, "function_url_invokers", null)
+  log_group_names                   = module.observability.log_group_names
+  log_group_arns                    = module.observability.log_group_arns
+  log_level                         = lookup(var.compute, "log_level", null)
+  tracing                           = lookup(var.compute, "tracing", null)
 }
