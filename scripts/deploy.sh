@@ -66,7 +66,8 @@ main() {
   exports=$(.venv/bin/python scripts/deployment.py prepare "$environment" ${prepare[@]+"${prepare[@]}"})
   eval "$exports"
   # One state for each, so that several work from one clone.
-  export TF_DATA_DIR=$folder/data
+  export TF_DATA_DIR=$folder/data TF_IN_AUTOMATION=1
+  [ -t 1 ] || export TF_CLI_ARGS_plan=-no-color TF_CLI_ARGS_apply=-no-color TF_CLI_ARGS_destroy=-no-color
   terraform init -input=false -reconfigure -backend-config="$folder/backend.tfbackend.json" >"$folder/init.log"
 
   case "$action" in

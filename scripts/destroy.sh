@@ -64,7 +64,8 @@ main() {
   eval "$exports"
   # Whatever the values say.
   [ "$environment" != prod ] || protected=true
-  export TF_DATA_DIR=$folder/data
+  export TF_DATA_DIR=$folder/data TF_IN_AUTOMATION=1
+  [ -t 1 ] || export TF_CLI_ARGS_plan=-no-color TF_CLI_ARGS_apply=-no-color TF_CLI_ARGS_destroy=-no-color
   terraform init -input=false -reconfigure -backend-config="$folder/backend.tfbackend.json" >"$folder/init.log"
   if [ -n "$lock" ]; then
     terraform force-unlock -force "$lock"

@@ -6,7 +6,11 @@ locals {
   packages     = coalesce(var.packages, "${path.root}/../../target/lambda/${local.architecture}")
   ingest       = merge({ timeout_seconds = 60, window_seconds = 1 }, lookup(var.compute, "ingest", {}))
   commit       = merge({ timeout_seconds = 60, window_seconds = 2 }, lookup(var.compute, "commit", {}))
-  has_secret   = try(var.storage.rest.credential_secret_arn, null) != null
+  timings = {
+    ingest = { timeout_seconds = local.ingest.timeout_seconds, window_seconds = local.ingest.window_seconds }
+    commit = { timeout_seconds = local.commit.timeout_seconds, window_seconds = local.commit.window_seconds }
+  }
+  has_secret = try(var.storage.rest.credential_secret_arn, null) != null
 }
 
 module "networking" {
@@ -52,8 +56,8 @@ module "queues" {
   name       = local.name
   account_id = var.account_id
   # The queues hide a message for as long as these make necessary.
-  ingest                             = { timeout_seconds = local.ingest.timeout_seconds, window_seconds = local.ingest.window_seconds }
-  commit                             = { timeout_seconds = local.commit.timeout_seconds, window_seconds = local.commit.window_seconds }
+  ingest                             = local.timings.ingest
+  commit                             = local.timings.commit
   visibility_timeout_seconds         = lookup(var.queues, "visibility_timeout_seconds", null)
   receipt_visibility_timeout_seconds = lookup(var.queues, "receipt_visibility_timeout_seconds", null)
   max_receives                       = lookup(var.queues, "max_receives", null)
