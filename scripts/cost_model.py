@@ -186,9 +186,10 @@ def lambda_lines(values, inputs, workload, function, flow):
 
 
 def storage_requests(values, inputs, workload, ingest, commit):
-    put, get = inputs.price("s3_put"), inputs.price("s3_get")
-    n_ingest, n_commit = (of_million(ingest, workload), "invocations"), (of_million(commit, workload), "commits")
     catalog = values["storage"]["catalog"]
+    names = ("s3_tables_put", "s3_tables_get") if catalog == "s3tables" else ("s3_put", "s3_get")
+    put, get = (inputs.price(name) for name in names)
+    n_ingest, n_commit = (of_million(ingest, workload), "invocations"), (of_million(commit, workload), "commits")
     lines = [
         Line("data files: PUT", [n_ingest, (ingest.took["s3_puts"], "files")], put),
         Line("manifests, lists, ledger: PUT", [n_commit, (commit.took["s3_puts"], "objects")], put),

@@ -125,7 +125,7 @@ def bill(lines):
     rows = [["position", "arithmetic", "US dollars"]]
     for line in lines:
         rows.append([line.name + (f" ({line.words})" if line.words else ""), arithmetic(line), money(line.usd)])
-    return [*rows, ["**sum**", "", f"**{money(model.total(lines))}**"]]
+    return [*rows, ["**sum**", "", f"**{summed(lines)}**"]]
 
 
 def arithmetic(line):
@@ -143,9 +143,9 @@ def rest_table(environments, inputs):
     return [
         ["a month", *environments],
         *side_by_side(resting),
-        ["**at rest**", *(f"**{money(model.total(lines))}**" for lines in resting.values())],
+        ["**at rest**", *(f"**{summed(lines)}**" for lines in resting.values())],
         *side_by_side(busy),
-        ["**beside it, in a month in which events arrive**", *(f"**{money(model.total(lines))}**" for lines in busy.values())],
+        ["**beside it, in a month in which events arrive**", *(f"**{summed(lines)}**" for lines in busy.values())],
     ]
 
 
@@ -159,8 +159,8 @@ def million_table(environments, inputs, workload, packings):
     rows = [["a million events", *(f"{packing} in a message" for packing in packings)]]
     packed = [replace(workload, events_per_message=packing) for packing in packings]
     for name, values in environments.items():
-        rows.append([name, *(money(model.total(model.per_million(values, inputs, one))) for one in packed)])
-    return [*rows, ["Firehose", *(money(model.total(model.firehose(inputs, one))) for one in packed)]]
+        rows.append([name, *(summed(model.per_million(values, inputs, one)) for one in packed)])
+    return [*rows, ["Firehose", *(summed(model.firehose(inputs, one)) for one in packed)]]
 
 
 def lines_table(values, inputs, workload, packings):
@@ -169,7 +169,7 @@ def lines_table(values, inputs, workload, packings):
     by_name = {line.name: line for line in bills[packings[0]]}
     heading = ["position", f"arithmetic, {packings[0]} in a message", *(f"{packing} in a message" for packing in packings)]
     rows = [[row[0], arithmetic(by_name[row[0]]), *row[1:]] for row in side_by_side(bills)]
-    return [heading, *rows, ["**sum**", "", *(f"**{money(model.total(lines))}**" for lines in bills.values())]]
+    return [heading, *rows, ["**sum**", "", *(f"**{summed(lines)}**" for lines in bills.values())]]
 
 
 def flow_table(values, inputs, workload, packings):
@@ -197,7 +197,7 @@ def rate_table(values, inputs, workload, packings):
     rows = [["events/s", "events a month", *(f"{packing} in a message" for packing in packings), "Firehose"]]
     for rate in RATES:
         at = [replace(workload, events_per_second=rate, events_per_message=packing) for packing in packings]
-        ours = [money(model.total(model.per_million(values, inputs, one))) for one in at]
+        ours = [summed(model.per_million(values, inputs, one)) for one in at]
         rows.append([number(rate), f"{number(rate * model.SECONDS_OF_MONTH / 1e6)} million", *ours, money(model.total(model.firehose(inputs, at[0])))])
     return rows
 
@@ -282,7 +282,7 @@ def facts(values, inputs, workload):
         f" Lambda's; below 100 events/s use long windows. At rest {SHOWN} costs ${money(model.total(rest))} a month, Firehose nothing.",
         f"* **The Function URL is for batches.** Each request is an invocation with data files and a receipt of its own: ${money(url)} for a million single events.",
         f"* **Embedded metrics cost ${money(one * metric)} a month for a table**: {one} custom metrics, {inputs.metrics['run'] * 2} of ingest (each by table, and by table and trigger) and {inputs.metrics['table'] + inputs.metrics['commit']} of commit. A second kind of trigger adds"
-        f" {more - one}, and ten tables by routes have {two} (${money(two * metric)}). `extra_settings = {{ CALVE_EMBEDDED_METRICS = \"false\" }}` of `compute` turns them off; all alarms go by filters of the logs and by AWS's own metrics, so they"
+        f" {more - one}, and ten tables by routes have {two} (${money(two * metric)}). `\"extra_settings\": {{ \"CALVE_EMBEDDED_METRICS\": \"false\" }}` in `compute` of `values.json` turns them off; all alarms go by filters of the logs and by AWS's own metrics, so they"
         f" keep working, while the dashboard's graphs by table are empty.",
         f"* **Interface endpoints are {share(rest, 'interface endpoints')} of {SHOWN} at rest.** A function that calls only AWS APIs needs no VPC. Of the default ones `logs` and `monitoring` are called by nothing of ours: logs and embedded metrics"
         " go to Lambda by the standard output, and Lambda delivers them outside of the VPC. Half of that line could go.",
@@ -320,6 +320,11 @@ def money(usd):
     return f"{usd:,.4f}" if usd < 0.1 else f"{usd:,.3f}" if usd < 10 else f"{usd:,.2f}"
 
 
+def summed(lines):
+    """A sum; with a `+` when something in it has no price."""
+    return money(model.total(lines)) + ("+" if model.without_price(lines) else "")
+
+
 def number(value):
     if value == int(value) or value >= 1000:
         return f"{value:,.0f}"
@@ -330,7 +335,7 @@ def shown(table, markdown):
     if not markdown:
         table = [[cell.replace("**", "") for cell in row] for row in table]
     widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-    right = [all(re.fullmatch(r"[*0-9.,<–$ ]*|no price.*|not found", row[i]) for row in table[1:]) for i in range(len(table[0]))]
+    right = [all(re.fullmatch(r"[*0-9.,<–+ ]*|no price.*|not found", row[i]) for row in table[1:]) for i in range(len(table[0]))]
     if markdown:
         rule = ["---:" if is_right else "---" for is_right in right]
         return "\n".join("| " + " | ".join(row) + " |" for row in [table[0], rule, *table[1:]])

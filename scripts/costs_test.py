@@ -1,5 +1,6 @@
 """Tests of the arithmetic of costs.py: `python3 scripts/costs_test.py`."""
 
+import json
 import re
 import unittest
 
@@ -7,7 +8,7 @@ import cost_flow as flow
 import cost_model as model
 import costs
 
-ALARMS = costs.INFRASTRUCTURE / "modules" / "observability"
+MODULES = costs.INFRASTRUCTURE / "modules"
 # Prices, measured and assumed figures that are easy to reckon with.
 PRICES = {name: {"usd": 1.0, "per": 1, "unit": ""} for name in costs.read_inputs().prices}
 ROW = {"cpu_ms": 10, "s3_puts": 2, "s3_gets": 1, "s3_put_bytes": 1024, "catalog_requests": 1, "queue_requests": 1, "log_bytes": 0, "metric_bytes": 0}
@@ -24,6 +25,17 @@ PLAIN = flow.with_defaults({"observability": {"alarms": False}, "compute": {"tra
 
 def mapping(**settings):
     return {"batch_size": 1000, "window_seconds": 1, "maximum_concurrency": None} | settings
+
+
+def variable(name, text):
+    """The block of a variable in Terraform's language."""
+    return re.search(rf'^variable "{name}" {{$.*?^}}$', text, re.M | re.S)[0]
+
+
+def default_of(name, text):
+    """What the variable is by default; None where that is nothing, or false, or empty."""
+    found = re.search(r"^  default\s+= (.*)$", variable(name, text), re.M)
+    return json.loads(found[1]) or None if found else None
 
 
 class Lines(unittest.TestCase):
@@ -104,6 +116,20 @@ class Environments(unittest.TestCase):
         ingest = values["compute"]["ingest"]
         self.assertEqual((values["compute"]["tracing"], ingest["memory_mb"], ingest["window_seconds"]), (True, 1769, 7))
 
+    def test_defaults_are_those_of_the_modules(self):
+        for module, defaults in flow.DEFAULTS.items():
+            text = (MODULES / module / "variables.tf").read_text()
+            for name, value in defaults.items():
+                with self.subTest(f"{module}.{name}"):
+                    self.assertEqual(default_of(name, text), value or None)
+
+    def test_defaults_of_functions_are_those_of_the_module(self):
+        text = (MODULES / "compute" / "variables.tf").read_text()
+        for function, defaults in flow.FUNCTION_DEFAULTS.items():
+            block = variable(function, text)
+            found = {name: json.loads(value) for name, value in re.findall(r"(\w+)\s+= optional\(number, (-?\d+)\)", block)}
+            self.assertEqual({name: found.get(name) for name in defaults}, defaults)
+
     def test_emulated_environments_are_not_paid_for(self):
         names = costs.read_environments(costs.INFRASTRUCTURE / "environments")
         self.assertNotIn("local", names)
@@ -127,9 +153,8 @@ class Metrics(unittest.TestCase):
         lines = model.while_events_arrive(quiet, INPUTS)
         self.assertEqual([line.name for line in lines], ["metrics by filters of the logs"])
 
-    @unittest.skipUnless(ALARMS.is_dir(), "the module is not there")
     def test_alarms_and_filters_are_as_many_as_the_module_makes(self):
-        alarms, filters = (ALARMS / "alarms.tf").read_text(), (ALARMS / "main.tf").read_text()
+        alarms, filters = ((MODULES / "observability" / name).read_text() for name in ("alarms.tf", "main.tf"))
         by_log = alarms[alarms.index("by_log = {") : alarms.index("by_dead_letters = {")].count("metric_name")
         pairs = len(re.findall(r"for key, (?:queue|function) in local\.\w+ :", alarms))
         found = {"alarms": by_log + 2 * pairs, "filter_metrics": len(re.findall(r"^\s+pattern\s+= \"", filters, re.M))}

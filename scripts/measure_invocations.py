@@ -2,9 +2,10 @@
 
 usage: servers.py run -- python measure_invocations.py BIN_DIRECTORY [--rounds N] > infrastructure/measured.json
 
-It plays the Lambda Runtime API to the programs in BIN_DIRECTORY (profile `release`, as they are deployed) and stands between
-them and the servers of `servers.py` to count requests. Everything is a mean over the invocations of one warm process; processor
-time hardly depends on what else the machine does. `costs.py` reads what it prints.
+It plays the Lambda Runtime API to the programs in BIN_DIRECTORY (named after their profile: `release`, as they are deployed) and
+stands between them and the servers of `servers.py` to count requests. Everything is a mean over the invocations of one warm
+process. Requests and bytes do not depend on the machine's load, processor time does by up to a half. `costs.py` reads what it
+prints.
 """
 
 import argparse
@@ -24,7 +25,6 @@ from urllib.parse import urlsplit
 from bench_functions import Function, copies_of, one_receipt, sqs_event
 from run_aws import create_queue, ran, settings
 
-QUIET = lambda *_: None  # noqa: E731  A function that ends resets the connections that it kept; nobody needs to read of it.
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 # Messages of an invocation, and events of each; None: as many as fit into 6 MiB.
 INGESTED = [(1, 1), (10, 1), (100, 1), (1000, 1), (10, 10), (100, 10), (10, 100), (None, 100), (None, 250)]
@@ -73,7 +73,7 @@ def measured(options, stack):
     return {
         "measured": {
             "date": datetime.date.today().isoformat(),
-            "how": "scripts/measure_invocations.py: profile release, one warm process for each row, mean over its invocations",
+            "how": f"scripts/measure_invocations.py: profile {options.bin.name}, one warm process for each row, mean over its invocations",
             "machine": f"{os.cpu_count()} virtual cores, {platform.machine()}",
             "ingest": ingested,
             "commit": committed,
@@ -92,7 +92,7 @@ def queued_receipt(options, staged, lines, counted):
 def means(program, variables, events, counted):
     """What one invocation takes, once the process has had the first of these events."""
     with Function(program, variables) as function:
-        function.server.handle_error = QUIET
+        function.server.handle_error = say_nothing
         function.invoke(events[0])
         for counter in counted.values():
             counter.clear()
@@ -125,6 +125,10 @@ def means(program, variables, events, counted):
     }
 
 
+def say_nothing(*_):
+    """A function that ends resets the connections that it kept; nobody needs to read of it."""
+
+
 def processor_ms(function):
     fields = Path(f"/proc/{function.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) * 1e3 / CLOCK_TICKS
@@ -138,7 +142,7 @@ class Counter:
         self.lock = threading.Lock()
         self.clear()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), passing_on(self))
-        self.server.handle_error = QUIET
+        self.server.handle_error = say_nothing
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.uri = self.target._replace(netloc=f"127.0.0.1:{self.server.server_port}").geturl()
 
