@@ -45,7 +45,7 @@ variable "account_id" {
 }
 
 variable "emulator" {
-  description = "Whether AWS_ENDPOINT_URL points to something that plays AWS: nothing is asked that only AWS answers."
+  description = "Whether AWS_ENDPOINT_URL points to something that plays AWS: nothing is asked of what only AWS has."
   type        = bool
   default     = false
   nullable    = false
