@@ -5,6 +5,7 @@ It returns its command line, the environment of that, a `check` that raises unti
 it may leave outside its folder, and the variables that tell others of it.
 """
 
+import base64
 import contextlib
 import datetime
 import hashlib
@@ -20,9 +21,11 @@ from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parent
 VENV = SCRIPTS.parent / ".venv-aws"
+MINISTACK_VENV = SCRIPTS.parent / ".venv-ministack"
 REGION = "us-east-1"
 BUCKET = "lake"
 TABLE_BUCKET = "tables"
+CATALOG_ROLE = "arn:aws:iam::000000000000:role/Tables"
 # Only ever valid for servers of this machine.
 WRITER = ("calve-test-writer", "calve-test-writer-secret")
 READER = ("calve-test-reader", "calve-test-reader-secret")
@@ -37,11 +40,14 @@ def seaweedfs(home, s3_port=None):
                   identity("reader", READER, f"Read:{BUCKET} List:{BUCKET}")]
     config = home / "identities.json"
     config.write_text(json.dumps({"identities": identities}))
+    roles = home / "roles.json"
+    roles.write_text(json.dumps(catalog_role()))
     data = home / "data"
     data.mkdir(exist_ok=True)
     command = [
         VENV / "bin" / "weed", "mini", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
         f"-bucket={BUCKET}", f"-tableBucket={TABLE_BUCKET}", f"-s3.config={config}", "-s3.autoCreateBucket=false",
+        f"-s3.iam.config={roles}", f"-s3.iceberg.credentialRole={CATALOG_ROLE}",
         "-master.telemetry=false", "-admin.ui=false", "-webdav=false", "-s3.port.lance=0", "-metricsPort=0",
         f"-s3.port={port['s3']}", f"-s3.port.grpc={port['s3.grpc']}", f"-s3.port.iceberg={port['iceberg']}",
         f"-master.port={port['master']}", f"-master.port.grpc={port['master.grpc']}",
@@ -87,6 +93,24 @@ def seaweedfs(home, s3_port=None):
 def identity(name, key, actions):
     credentials = [{"accessKey": key[0], "secretKey": key[1]}]
     return {"name": name, "credentials": credentials, "actions": actions.split()}
+
+
+def catalog_role():
+    """Lets the catalog give out credentials that reach one table, to who asks for them."""
+    trust = {"Effect": "Allow", "Principal": {"Federated": "iceberg-catalog"}, "Action": ["sts:AssumeRoleWithCredentials"]}
+    tables = [f"arn:aws:s3:::{TABLE_BUCKET}", f"arn:aws:s3:::{TABLE_BUCKET}/*"]
+    reach = {"Effect": "Allow", "Action": ["s3:*"], "Resource": tables}
+    role = {
+        "roleName": "Tables",
+        "roleArn": CATALOG_ROLE,
+        "trustPolicy": {"Version": "2012-10-17", "Statement": [trust]},
+        "attachedPolicies": ["Tables"],
+    }
+    return {
+        "sts": {"issuer": "seaweedfs", "signingKey": base64.b64encode(os.urandom(32)).decode()},
+        "roles": [role],
+        "policies": [{"name": "Tables", "document": {"Version": "2012-10-17", "Statement": [reach]}}],
+    }
 
 
 def fetch_token(url):
@@ -172,7 +196,6 @@ def host_mode(home, port, services, settings):
         "command": [VENV / "bin" / "python", SCRIPTS / "localstack_host.py"],
         "environment": without_aws() | {name: str(value) for name, value in settings.items()},
         "litter": [],
-        "port": port,
     }
 
 
@@ -182,7 +205,32 @@ def ask(endpoint, service, kind, target):
     call("POST", f"{endpoint}/", WRITER, service, headers, b"{}")
 
 
-SERVERS = {"seaweedfs": seaweedfs, "localstack": localstack, "cloud": cloud}
+def ministack(home, port=None):
+    """Glue and S3 Tables, which LocalStack does not have."""
+    port = port or free_ports(1)[0]
+    endpoint = at(port)
+    settings = {
+        "GATEWAY_PORT": port,
+        "BIND_HOST": "127.0.0.1",
+        "MINISTACK_HOST": "127.0.0.1",
+        "STATE_DIR": home / "state",
+        "TMPDIR": temporary(home),
+    }
+
+    def check():
+        ask(endpoint, "glue", "json-1.1", "AWSGlue.GetDatabases")
+        call("GET", f"{endpoint}/buckets", WRITER, "s3tables")
+
+    return {
+        "command": [MINISTACK_VENV / "bin" / "ministack"],
+        "environment": without_aws() | {name: str(value) for name, value in settings.items()},
+        "litter": [],
+        "check": check,
+        "env": {"CALVE_TEST_MINISTACK_ENDPOINT": endpoint},
+    }
+
+
+SERVERS = {"seaweedfs": seaweedfs, "localstack": localstack, "cloud": cloud, "ministack": ministack}
 
 
 def temporary(home):

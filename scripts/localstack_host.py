@@ -1,9 +1,10 @@
 """Runs LocalStack in this process, without Docker.
 
-Two places of LocalStack 4.13 want a later Python than 3.11; both are mended here before it is imported. With
-LAMBDA_RUNTIME_EXECUTOR=process functions run as processes of this machine.
+Two places of LocalStack 4.13 want a later Python than 3.11, and it does not always stop when told to; all is mended here
+before it runs. With LAMBDA_RUNTIME_EXECUTOR=process functions run as processes of this machine.
 """
 
+import contextlib
 import hashlib
 import os
 import threading
@@ -18,6 +19,7 @@ def main():
         import localstack_lambda.executor
 
         localstack_lambda.executor.register()
+    wake_to_stop()
     from localstack.runtime.main import main as run
 
     run()
@@ -49,6 +51,20 @@ def allow_bytes_in_uuid5():
         return uuid.UUID(bytes=digest[:16], version=5)
 
     uuid.uuid5 = uuid5
+
+
+def wake_to_stop():
+    """Has the main loop see that it was stopped: another thread does that, without waking it."""
+    from localstack.runtime.server.hypercorn import HypercornRuntimeServer
+
+    shutdown = HypercornRuntimeServer.shutdown
+
+    def shutdown_awake(server):
+        shutdown(server)
+        with contextlib.suppress(RuntimeError):  # It is closed already.
+            server.loop.call_soon_threadsafe(server.loop.stop)
+
+    HypercornRuntimeServer.shutdown = shutdown_awake
 
 
 if __name__ == "__main__":

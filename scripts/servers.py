@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Starts servers that play AWS on this machine, on free ports of 127.0.0.1, with their state in one folder.
 
-  servers.py run    --with seaweedfs,localstack [--folder DIR] -- COMMAND ...
-  servers.py up     --with seaweedfs,localstack --folder DIR
+  servers.py run    --with seaweedfs,localstack [--folder DIR] [--port NAME=N] -- COMMAND ...
+  servers.py up     --with seaweedfs,localstack --folder DIR [--port NAME=N]
   servers.py env    --folder DIR
   servers.py status --folder DIR
   servers.py down   --folder DIR
@@ -11,7 +11,8 @@
 told to stop itself; without a folder it uses a temporary one. `up` leaves them running until `down`; `env` prints the
 variables as shell exports, `status` says of each server whether it runs and fails when one does not.
 
-  seaweedfs   S3 (credentials are checked) and an Iceberg REST catalog with OAuth2 client credentials
+  seaweedfs   S3 (credentials are checked) and an Iceberg REST catalog with OAuth2 client credentials, which gives out
+              credentials for single tables
       CALVE_TEST_S3_ENDPOINT, CALVE_TEST_S3_REGION, CALVE_TEST_S3_BUCKET
       CALVE_TEST_S3_ACCESS_KEY_ID, CALVE_TEST_S3_SECRET_ACCESS_KEY                  may do everything
       CALVE_TEST_S3_READER_ACCESS_KEY_ID, CALVE_TEST_S3_READER_SECRET_ACCESS_KEY    may only read the bucket
@@ -21,6 +22,10 @@ variables as shell exports, `status` says of each server whether it runs and fai
       CALVE_TEST_AWS_ENDPOINT, CALVE_TEST_SQS_ENDPOINT, CALVE_TEST_KINESIS_ENDPOINT, CALVE_TEST_AWS_REGION
       CALVE_TEST_AWS_ACCESS_KEY_ID, CALVE_TEST_AWS_SECRET_ACCESS_KEY
       CALVE_TEST_LOCALSTACK_S3_ENDPOINT, CALVE_TEST_LOCALSTACK_S3_BUCKET
+  cloud       LocalStack with all that environment `local` is applied to; functions run as processes of this machine
+      CALVE_TEST_CLOUD_ENDPOINT, CALVE_TEST_CLOUD_REGION
+  ministack   Glue and S3 Tables; installed by scripts/ministack.sh
+      CALVE_TEST_MINISTACK_ENDPOINT
 """
 
 import argparse
@@ -30,13 +35,14 @@ import json
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from local_servers import SERVERS, VENV, NotReady
+from local_servers import MINISTACK_VENV, SERVERS, VENV, NotReady
 
 START_SECONDS = 120
 STOP_SECONDS = 20
@@ -53,12 +59,17 @@ def arguments():
     parser.add_argument("action", choices=["run", "up", "env", "status", "down"])
     parser.add_argument("--with", dest="servers", default="seaweedfs,localstack", help="which ones, by comma")
     parser.add_argument("--folder", type=Path, help="where their state and logs are")
+    parser.add_argument("--port", dest="ports", action="append", default=[], metavar="NAME=N", help="not a free one")
     words = sys.argv[1:]
     dashes = words.index("--") if "--" in words else len(words)
     options = parser.parse_args(words[:dashes])
     options.command = words[dashes + 1 :]
     options.servers = [name for name in options.servers.split(",") if name]
-    for name in options.servers:
+    try:
+        options.ports = {name: int(port) for name, port in (given.split("=") for given in options.ports)}
+    except ValueError:
+        parser.error("--port wants the name of a server and a number: --port cloud=4566")
+    for name in [*options.servers, *options.ports]:
         if name not in SERVERS:
             parser.error(f"there is no server `{name}`; there are {', '.join(SERVERS)}")
     if (options.action == "run") != bool(options.command):
@@ -77,7 +88,7 @@ def run(options):
         folder = options.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="calve-servers-")))
         started = []
         stack.callback(lambda: end(started))
-        start(options.servers, folder, started, lives_with_us=True)
+        start(options, folder, started, lives_with_us=True)
         env = os.environ | joined_env(started)
         command = subprocess.Popen(options.command, env=env, preexec_fn=dies_with(os.getpid()))
         try:
@@ -92,7 +103,7 @@ def up(options):
     stop_like_interrupt()
     started = []
     try:
-        start(options.servers, options.folder, started, lives_with_us=False)
+        start(options, options.folder, started, lives_with_us=False)
     except BaseException:
         end(started)
         raise
@@ -127,17 +138,22 @@ def down(options):
 # Starting and ending.
 
 
-def start(names, folder, started, lives_with_us):
+def start(options, folder, started, lives_with_us):
     """Starts the servers and waits until all of them answer; `started` grows by each as soon as it exists."""
-    if not (VENV / "requirements.sha256").exists():
-        fail("the servers are not installed", "scripts/local_aws.sh")
+    for name in options.servers:
+        venv, script = (MINISTACK_VENV, "ministack") if name == "ministack" else (VENV, "local_aws")
+        if not (venv / "requirements.sha256").exists():
+            fail(f"{name} is not installed", f"scripts/{script}.sh")
+    for name, port in options.ports.items():
+        if is_taken(port):
+            fail(f"port {port}, which {name} was to have, is taken", f"another one: --port {name}=N")
     folder.mkdir(parents=True, exist_ok=True)
     folder = folder.resolve()
-    for name in names:
+    for name in options.servers:
         home = folder / name
         home.mkdir(exist_ok=True)
         log = home / "server.log"
-        plan = SERVERS[name](home)
+        plan = SERVERS[name](home, options.ports.get(name))
         with log.open("wb") as output:
             process = subprocess.Popen(
                 plan["command"],
@@ -153,6 +169,16 @@ def start(names, folder, started, lives_with_us):
         started.append(plan | {"name": name, "pid": pid, "began": began(pid), "process": process, "log": log})
     for server in started:
         await_answer(server)
+
+
+def is_taken(port):
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # A port that was listened on just now is free.
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
 
 
 def await_answer(server):

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-readonly cargo_fuzz_version=0.13.2 fuzz_seconds=60 long_cases=20000 long_fault_runs=20
+readonly cargo_fuzz_version=0.13.2 fuzz_seconds=60 long_cases=5000 long_costly_cases=200 long_fault_runs=20
 
 main() {
   local long=false
@@ -32,8 +32,11 @@ main() {
   step "faults, one run of each" .venv/bin/python scripts/servers.py run -- ./scripts/faults.sh --with-servers
   [ ! -x scripts/bench.sh ] || step "short gate" ./scripts/bench.sh --gate --short
   if $long; then
-    step "properties, $long_cases cases each" \
-      env PROPTEST_CASES=$long_cases cargo test --profile quick --workspace --locked --quiet
+    # In the environment the number wins over that of a test itself.
+    step "properties, $long_cases cases each" env PROPTEST_CASES=$long_cases \
+      cargo test --profile quick --workspace --locked --quiet -- --skip costly_tests::
+    step "costly properties, $long_costly_cases cases each" env PROPTEST_CASES=$long_costly_cases \
+      cargo test --profile quick --workspace --locked --quiet -- costly_tests::
     fuzz
     step "faults, $long_fault_runs runs of each" .venv/bin/python scripts/servers.py run -- \
       ./scripts/faults.sh --with-servers --runs $long_fault_runs --seed 1

@@ -44,23 +44,28 @@ proptest! {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+/// Of these `test.sh --long` runs fewer cases than of the others.
+mod costly_tests {
+    use super::*;
 
-    /// Law 8, on batches of many chunks whose new paths and types are spread over all of them.
-    #[test]
-    fn the_number_of_threads_does_not_change_a_byte(batch in strategy::large_batch()) {
-        let on_one = on_threads(1, &batch);
-        for n_threads in [2, 7] {
-            let on_more = on_threads(n_threads, &batch);
-            prop_assert_eq!(&on_more.columns, &on_one.columns);
-            prop_assert_eq!(&on_more.new_columns, &on_one.new_columns);
-            prop_assert_eq!(&on_more.refused, &on_one.refused);
-            prop_assert_eq!(on_more.n_rescued, on_one.n_rescued);
-            prop_assert_eq!(bytes_of(&on_more.batches), bytes_of(&on_one.batches));
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Law 8, on batches of many chunks whose new paths and types are spread over all of them.
+        #[test]
+        fn the_number_of_threads_does_not_change_a_byte(batch in strategy::large_batch()) {
+            let on_one = on_threads(1, &batch);
+            for n_threads in [2, 7] {
+                let on_more = on_threads(n_threads, &batch);
+                prop_assert_eq!(&on_more.columns, &on_one.columns);
+                prop_assert_eq!(&on_more.new_columns, &on_one.new_columns);
+                prop_assert_eq!(&on_more.refused, &on_one.refused);
+                prop_assert_eq!(on_more.n_rescued, on_one.n_rescued);
+                prop_assert_eq!(bytes_of(&on_more.batches), bytes_of(&on_one.batches));
+            }
+            batch.with_input(|input| reference::compare(&batch.schema, &batch.shape, input))
+                .map_err(TestCaseError::fail)?;
         }
-        batch.with_input(|input| reference::compare(&batch.schema, &batch.shape, input))
-            .map_err(TestCaseError::fail)?;
     }
 }
 

@@ -267,29 +267,34 @@ fn check_page(index: &ColumnIndexMetaData, page: usize, array: &ArrayRef) {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+/// Of these `test.sh --long` runs fewer cases than of the others.
+mod costly_tests {
+    use super::*;
 
-    #[test]
-    fn what_is_written_reads_back_with_statistics_that_hold(
-        draws in prop::collection::vec((draws(), prop_oneof![1_u64..50, 900_u64..3000, Just(21_000)]), 1..4),
-        row_group_bytes in prop_oneof![Just(20_000_u64), Just(32 << 20)],
-        filtered in prop::sample::select(&COLUMNS[..]),
-    ) {
-        let batches: Vec<RecordBatch> = draws
-            .iter()
-            .scan(0, |first, &(draw, n_rows)| {
-                let batch = rows(draw, *first, n_rows);
-                *first += n_rows;
-                Some(batch)
-            })
-            .collect();
-        let options = WriteOptions {
-            row_group_bytes,
-            bloom_column: Some(filtered.to_owned()),
-            ..WriteOptions::default()
-        };
-        check(&batches, &options);
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_written_reads_back_with_statistics_that_hold(
+            draws in prop::collection::vec((draws(), prop_oneof![1_u64..50, 900_u64..3000, Just(21_000)]), 1..4),
+            row_group_bytes in prop_oneof![Just(20_000_u64), Just(32 << 20)],
+            filtered in prop::sample::select(&COLUMNS[..]),
+        ) {
+            let batches: Vec<RecordBatch> = draws
+                .iter()
+                .scan(0, |first, &(draw, n_rows)| {
+                    let batch = rows(draw, *first, n_rows);
+                    *first += n_rows;
+                    Some(batch)
+                })
+                .collect();
+            let options = WriteOptions {
+                row_group_bytes,
+                bloom_column: Some(filtered.to_owned()),
+                ..WriteOptions::default()
+            };
+            check(&batches, &options);
+        }
     }
 }
 

@@ -435,45 +435,50 @@ fn any_row() -> impl Strategy<Value = Row> {
     (0..3_i64, source, 0..3_i64, 0..4_i64, id)
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
-    #[test]
-    fn what_is_left_is_what_a_naive_model_leaves(
-        batches in prop::collection::vec(prop::collection::vec(any_row(), 1..6), 1..5),
-        by_source: bool,
-        max_keys in 1..40_u64,
-    ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let table = Repeats::partitioned_by(&["day(event_time)"]).await;
-            for (number, rows) in batches.iter().enumerate() {
-                table.append(&number.to_string(), rows).await;
-            }
-            let key = if by_source { RepeatKey::Source } else { RepeatKey::Column("id".to_owned()) };
-            let mut options = DedupeOptions::new(key.clone(), NOW_MS, 5);
-            options.max_keys = max_keys;
-            let report = table.lake.dedupe(&table.name, &options).await.unwrap();
-            let rows = batches.concat();
-            let expected = model(&rows, &key);
-            prop_assert_eq!(report.n_rows_repeated, (rows.len() - expected.len()) as u64);
-            let left = table.rows().await;
-            if by_source {
-                // Rows of one source that were ingested at once are the same event: which one stays is all the same.
-                let of = |rows: &[(String, i64, String, i64)]| -> Vec<_> {
-                    rows.iter().map(|row| (row.0.clone(), row.1, row.3)).collect()
-                };
-                prop_assert_eq!(of(&left), of(&expected));
-            } else {
-                let of = |rows: &[(String, i64, String, i64)]| -> Vec<_> {
-                    rows.iter().map(|row| (row.2.clone(), row.3, row.0.clone(), row.1)).collect()
-                };
-                let (mut left, mut expected) = (of(&left), of(&expected));
-                left.sort();
-                expected.sort();
-                prop_assert_eq!(left, expected);
-            }
-            Ok(())
-        })?;
+/// Of these `test.sh --long` runs fewer cases than of the others.
+mod costly_tests {
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+        #[test]
+        fn what_is_left_is_what_a_naive_model_leaves(
+            batches in prop::collection::vec(prop::collection::vec(any_row(), 1..6), 1..5),
+            by_source: bool,
+            max_keys in 1..40_u64,
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let table = Repeats::partitioned_by(&["day(event_time)"]).await;
+                for (number, rows) in batches.iter().enumerate() {
+                    table.append(&number.to_string(), rows).await;
+                }
+                let key = if by_source { RepeatKey::Source } else { RepeatKey::Column("id".to_owned()) };
+                let mut options = DedupeOptions::new(key.clone(), NOW_MS, 5);
+                options.max_keys = max_keys;
+                let report = table.lake.dedupe(&table.name, &options).await.unwrap();
+                let rows = batches.concat();
+                let expected = model(&rows, &key);
+                prop_assert_eq!(report.n_rows_repeated, (rows.len() - expected.len()) as u64);
+                let left = table.rows().await;
+                if by_source {
+                    // Rows of one source that were ingested at once are the same event: which one stays is all the same.
+                    let of = |rows: &[(String, i64, String, i64)]| -> Vec<_> {
+                        rows.iter().map(|row| (row.0.clone(), row.1, row.3)).collect()
+                    };
+                    prop_assert_eq!(of(&left), of(&expected));
+                } else {
+                    let of = |rows: &[(String, i64, String, i64)]| -> Vec<_> {
+                        rows.iter().map(|row| (row.2.clone(), row.3, row.0.clone(), row.1)).collect()
+                    };
+                    let (mut left, mut expected) = (of(&left), of(&expected));
+                    left.sort();
+                    expected.sort();
+                    prop_assert_eq!(left, expected);
+                }
+                Ok(())
+            })?;
+        }
     }
 }
 

@@ -400,18 +400,23 @@ async fn a_table_that_begins_with_the_ledger_of_another_one_takes_the_same_recor
     assert!(known.contains(&sequence(5)));
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
-    #[test]
-    fn each_record_of_a_shard_is_in_the_table_once_however_it_is_cut_and_committed(
-        groups in prop::collection::vec((deliveries(), prop::collection::vec(fate(), 0..4)), 1..5),
-    ) {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
-        let (found, taken) = runtime.block_on(commit_all(groups));
-        prop_assert_eq!(found, ids_of(taken));
+/// Of these `test.sh --long` runs fewer cases than of the others.
+mod costly_tests {
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+        #[test]
+        fn each_record_of_a_shard_is_in_the_table_once_however_it_is_cut_and_committed(
+            groups in prop::collection::vec((deliveries(), prop::collection::vec(fate(), 0..4)), 1..5),
+        ) {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .unwrap();
+            let (found, taken) = runtime.block_on(commit_all(groups));
+            prop_assert_eq!(found, ids_of(taken));
+        }
     }
 }

@@ -35,12 +35,17 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
-    #[test]
-    fn every_event_is_in_exactly_one_place(payloads in prop::collection::vec(prop::collection::vec(body(), 1..5), 1..4)) {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        runtime.block_on(conserve(payloads))?;
+/// Of these `test.sh --long` runs fewer cases than of the others.
+mod costly_tests {
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+        #[test]
+        fn every_event_is_in_exactly_one_place(payloads in prop::collection::vec(prop::collection::vec(body(), 1..5), 1..4)) {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+            runtime.block_on(conserve(payloads))?;
+        }
     }
 }
 

@@ -721,15 +721,20 @@ impl Rule {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
-    #[test]
-    fn every_event_is_in_the_table_that_the_rule_names_and_in_no_other(
-        routes in routes(),
-        payloads in prop::collection::vec(prop::collection::vec(body(), 1..4), 1..4),
-    ) {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        runtime.block_on(conserve(routes, payloads))?;
+/// Of these `test.sh --long` runs fewer cases than of the others.
+mod costly_tests {
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+        #[test]
+        fn every_event_is_in_the_table_that_the_rule_names_and_in_no_other(
+            routes in routes(),
+            payloads in prop::collection::vec(prop::collection::vec(body(), 1..4), 1..4),
+        ) {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+            runtime.block_on(conserve(routes, payloads))?;
+        }
     }
 }
 

@@ -202,26 +202,31 @@ async fn land(deliveries: Vec<(Range<u32>, bool)>, group: usize, directory: &Pat
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
-    #[test]
-    fn every_event_of_a_shard_is_in_one_place_once_however_it_is_delivered(
-        deliveries in prop::collection::vec(
-            ((0..24_u32, 1..10_u32).prop_map(|(first, n)| first..first + n), any::<bool>()),
-            1..8,
-        ),
-        group in 1..4_usize,
-    ) {
-        let taken: BTreeSet<u32> = deliveries.iter().flat_map(|(records, _)| records.clone()).collect();
-        let directory = tempdir().unwrap();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(land(deliveries, group, directory.path()));
-        let (rows, refused) = places_of(&taken);
-        prop_assert_eq!(runtime.block_on(committed_rows(directory.path())), rows);
-        prop_assert_eq!(quarantined_places(directory.path()), refused);
+/// Of these `test.sh --long` runs fewer cases than of the others.
+mod costly_tests {
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+        #[test]
+        fn every_event_of_a_shard_is_in_one_place_once_however_it_is_delivered(
+            deliveries in prop::collection::vec(
+                ((0..24_u32, 1..10_u32).prop_map(|(first, n)| first..first + n), any::<bool>()),
+                1..8,
+            ),
+            group in 1..4_usize,
+        ) {
+            let taken: BTreeSet<u32> = deliveries.iter().flat_map(|(records, _)| records.clone()).collect();
+            let directory = tempdir().unwrap();
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(land(deliveries, group, directory.path()));
+            let (rows, refused) = places_of(&taken);
+            prop_assert_eq!(runtime.block_on(committed_rows(directory.path())), rows);
+            prop_assert_eq!(quarantined_places(directory.path()), refused);
+        }
     }
 }

@@ -1,0 +1,317 @@
+"""Checks infrastructure/, docker/, .github/ and the scripts: no network, no account, no engine.
+
+usage: check_infrastructure.sh [CHECK …]     all, or those named; `check_infrastructure.sh --list` names them
+
+It ends with a table: what was checked, how much of it, how many seconds it took. It fails when a check fails, or when
+one had nothing to look at. An exception to a policy stands beside what it excuses, with its reason:
+`#checkov:skip=ID:reason`, `#trivy:ignore:ID reason`, `# hadolint ignore=ID # reason`.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TOOLS = ROOT / ".venv-infra" / "bin"
+KEPT = ROOT / ".calve" / "terraform"
+INFRASTRUCTURE = Path("infrastructure")
+POLICED = [INFRASTRUCTURE, Path("docker"), Path(".github")]
+CHECKOV = {"terraform": INFRASTRUCTURE, "dockerfile": Path("docker"), "github_actions": Path(".github")}
+EXCEPTION = re.compile(r"#\s*(checkov:skip=|trivy:ignore:|hadolint ignore=)([\w,-]+)[:\s#]*(.*)")
+YAML_RULES = "{extends: default, rules: {document-start: disable, truthy: {check-keys: false}, line-length: {max: 120}}}"
+
+
+class Failed(Exception):
+    """A check failed; says what its tool said."""
+
+
+def main():
+    os.chdir(ROOT)
+    checks = all_checks()
+    names = sys.argv[1:]
+    if "--list" in names:
+        print(*checks, sep="\n")
+        return
+    if "--help" in names or "-h" in names:
+        print(__doc__.strip())
+        return
+    chosen = {name: check for name, check in checks.items() if not names or name in names}
+    if unknown := set(names) - set(checks):
+        sys.exit(f"error: there is no check {', '.join(sorted(unknown))}\n\nhint: check_infrastructure.sh --list")
+    begun = time.monotonic()
+    rows = run(chosen)
+    print_table(rows, time.monotonic() - begun)
+    if not names or "exceptions" in names:
+        print_exceptions()
+    failed = [name for name, (_, _, error) in rows.items() if error]
+    if failed:
+        sys.exit(f"error: failed: {', '.join(failed)}\n\nhint: the words of each stand above the table")
+
+
+def all_checks():
+    """By name, the long ones first."""
+    checks = {f"checkov {framework}": policies(framework, path) for framework, path in CHECKOV.items()}
+    checks |= {f"module {module.relative_to(INFRASTRUCTURE)}": terraform(module) for module in modules()}
+    return checks | {
+        "trivy": trivy,
+        "format": terraform_format,
+        "hcl": hcl,
+        "wiring": wiring,
+        "reference": reference,
+        "hadolint": hadolint,
+        "compose": compose,
+        "actionlint": actionlint,
+        "yamllint": yamllint,
+        "shellcheck": shellcheck,
+        "exceptions": exceptions,
+    }
+
+
+def run(checks):
+    """As many at a time as there are processors; what a failed one said is printed at once."""
+    done = {}
+    with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
+        running = {pool.submit(timed, check): name for name, check in checks.items()}
+        for finished in as_completed(running):
+            name = running[finished]
+            done[name] = finished.result()
+            if error := done[name][2]:
+                print(f"== {name}: FAILED\n{error.rstrip()}\n", flush=True)
+    return {name: done[name] for name in checks}
+
+
+def timed(check):
+    begun, counts, error = time.monotonic(), [], None
+    try:
+        counts = check()
+        if missing := [what for n, what in counts if n == 0 and not what.startswith("exception")]:
+            error = f"there was nothing to look at: 0 {', 0 '.join(missing)}"
+    except Failed as failure:
+        error = str(failure)
+    return counts, time.monotonic() - begun, error
+
+
+# Terraform.
+
+
+def modules():
+    """Every folder of Terraform, which is checked as a module of its own."""
+    found = {file.parent for file in files(INFRASTRUCTURE, "*.tf")}
+    return sorted(found)
+
+
+def terraform(module):
+    def check():
+        data = KEPT / "data" / "_".join(module.relative_to(INFRASTRUCTURE).parts)
+        environment = {"TF_DATA_DIR": str(data), "TF_IN_AUTOMATION": "1"}
+        here = ["scripts/terraform.sh", f"-chdir={module}"]
+        call(*here, "init", "-backend=false", "-input=false", "-no-color", environment=environment)
+        call(*here, "validate", "-no-color", environment=environment)
+        said = call(*here, "test", "-no-color", environment=environment)
+        passed = re.search(r"^Success! (\d+) passed", said, re.MULTILINE)
+        n_resources = sum(len(re.findall(r'^resource "', file.read_text(), re.MULTILINE)) for file in module.glob("*.tf"))
+        calls = sum(len(re.findall(r'^module "', file.read_text(), re.MULTILINE)) for file in module.glob("*.tf"))
+        parts = [(n_resources, "resources"), (calls, "modules called")]
+        return [part for part in parts if part[0]] + [(int(passed[1]) if passed else 0, "tests")]
+
+    return check
+
+
+def terraform_format():
+    names = [*files(INFRASTRUCTURE, "*.tf"), *files(INFRASTRUCTURE, "*.tftest.hcl")]
+    call("scripts/terraform.sh", "fmt", "-check", "-recursive", "-diff", INFRASTRUCTURE)
+    return [(len(names), "files")]
+
+
+def hcl():
+    """What Terraform's own `fmt` looks past: the files of Terragrunt. Two parsers, and the style."""
+    import hcl2
+    import pygohcl
+
+    names = [file for file in files(INFRASTRUCTURE, "*.hcl") if not file.name.endswith(".tftest.hcl")]
+    wrong = []
+    for file in names:
+        text = file.read_text()
+        for parse in (pygohcl.loads, hcl2.loads):
+            try:
+                parse(text)
+            except Exception as error:  # Each has its own kind.
+                wrong.append(f"{file}: {parse.__module__}: {error}")
+        try:
+            call("scripts/terraform.sh", "fmt", "-check", "-diff", "-", stdin=text)
+        except Failed as error:
+            wrong.append(f"{file}: not as `terraform fmt` writes it\n{error}")
+    if wrong:
+        raise Failed("\n".join(wrong))
+    return [(len(names), "files of Terragrunt")]
+
+
+def wiring():
+    said = call(sys.executable, "scripts/check_wiring.py")
+    return [(int(n), what) for n, what in re.findall(r"(\d+) ([a-z]+(?: [a-z]+)*)", said)] or [(1, "wiring")]
+
+
+def reference():
+    said = call(sys.executable, "scripts/terraform_reference.py", "--check")
+    return [(int(n), what) for n, what in re.findall(r"(\d+) (\w+)", said)]
+
+
+# Policies.
+
+
+def policies(framework, path):
+    def check():
+        code, said, errors = answer(
+            TOOLS / "checkov", "--directory", path, "--framework", framework, "--skip-download", "--quiet", "--compact",
+            "--download-external-modules", "false", "--output", "json",
+        )  # fmt: skip
+        try:
+            reports = json.loads(said)
+        except ValueError:
+            raise Failed(f"checkov answered with {code}:\n{errors}\n{said}") from None
+        reports = reports if isinstance(reports, list) else [reports]
+        results = [report["results"] for report in reports if "results" in report]
+        failed = [failure for result in results for failure in result["failed_checks"]]
+        if failed or code:
+            lines = {
+                f"{it['repo_file_path'].lstrip('/')}:{it['file_line_range'][0]}: {it['check_id']} {it['check_name']} ({it['resource']})"
+                for it in failed
+            }
+            raise Failed("\n".join(sorted(lines)) or f"checkov answered with {code}:\n{errors}\n{said}")
+        n_passed = sum(len(result["passed_checks"]) for result in results)
+        return [(n_passed, "policies passed")]
+
+    return check
+
+
+def trivy():
+    """Everything at once, as each start reads all policies."""
+    n_passed, failed = 0, []
+    for path in POLICED:
+        if not path.exists():
+            continue
+        said = call(
+            TOOLS / "trivy", "config", "--skip-check-update", "--skip-version-check", "--quiet", "--format", "json",
+            "--cache-dir", ROOT / ".calve" / "trivy", path,
+        )  # fmt: skip
+        for result in json.loads(said).get("Results", []):
+            n_passed += result.get("MisconfSummary", {}).get("Successes", 0)
+            for it in result.get("Misconfigurations", []):
+                if it["Status"] == "FAIL":
+                    place = f"{path / result['Target']}:{it['CauseMetadata'].get('StartLine', 1)}"
+                    failed.append(f"{place}: {it['ID']} {it['Severity']} {it['Message']}")
+    if failed:
+        raise Failed("\n".join(sorted(set(failed))))
+    return [(n_passed, "policies passed")]
+
+
+def exceptions():
+    found = list(written_exceptions())
+    if silent := [f"{place}: {policy}" for place, policy, reason in found if len(reason) < 15]:
+        raise Failed("exceptions without a reason:\n" + "\n".join(silent))
+    return [(len(found), "exceptions, each with its reason")]
+
+
+def written_exceptions():
+    for root in POLICED:
+        for file in sorted(root.rglob("*")):
+            if not file.is_file() or ".terraform" in file.parts or file.suffix == ".md":
+                continue
+            for number, line in enumerate(file.read_text().splitlines(), 1):
+                if found := EXCEPTION.search(line):
+                    yield f"{file}:{number}", found[2], found[3].strip()
+
+
+# Docker, workflows, scripts.
+
+
+def hadolint():
+    names = [file for file in files(Path("docker"), "*Dockerfile*") if file.suffix != ".dockerignore"]
+    call(TOOLS / "hadolint", *names)
+    return [(len(names), "Dockerfiles")]
+
+
+def compose():
+    """Accepted by Compose itself, which needs no engine to read."""
+    program = [TOOLS / "docker-compose"] if (TOOLS / "docker-compose").exists() else ["docker", "compose"]
+    n_services = n_files = 0
+    for file in files(Path("docker"), "*compose*.y*ml"):
+        said = call(*program, "--file", file, "config", "--format", "json")
+        n_services += len(json.loads(said)["services"])
+        n_files += 1
+    return [(n_files, "files"), (n_services, "services")]
+
+
+def actionlint():
+    names = files(Path(".github/workflows"), "*.yml")
+    call(TOOLS / "actionlint", "-shellcheck", TOOLS / "shellcheck", *names)
+    return [(len(names), "workflows")]
+
+
+def yamllint():
+    names = [file for root in POLICED for kind in ("*.yml", "*.yaml") for file in files(root, kind)]
+    call(TOOLS / "yamllint", "--strict", "--config-data", YAML_RULES, *names)
+    return [(len(names), "files")]
+
+
+def shellcheck():
+    names = [*files(Path("scripts"), "*.sh"), *files(Path("docker"), "*.sh"), Path(".ci/run")]
+    call(TOOLS / "shellcheck", *names)
+    return [(len(names), "scripts")]
+
+
+# Running and telling.
+
+
+def files(root, pattern):
+    return sorted(file for file in root.rglob(pattern) if ".terraform" not in file.parts) if root.exists() else []
+
+
+def call(*command, environment=None, stdin=None):
+    """What a command prints. Raises `Failed` with all that it said."""
+    code, said, errors = answer(*command, environment=environment, stdin=stdin)
+    if code:
+        raise Failed(f"{' '.join(map(str, command))}: {code}\n{said}{errors}")
+    return said
+
+
+def answer(*command, environment=None, stdin=None):
+    path = f"{TOOLS}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [str(word) for word in command],
+        env=os.environ | {"PATH": path} | (environment or {}),
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def print_table(rows, seconds):
+    said = {name: "FAILED" if error else ", ".join(f"{n:,} {what}" for n, what in counts) for name, (counts, _, error) in rows.items()}
+    wide, wider = max(map(len, [*rows, "check"])), max(map(len, [*said.values(), "counted"]))
+    print(f"{'check':<{wide}}  {'counted':<{wider}}  seconds")
+    for name, (_, took, _) in rows.items():
+        print(f"{name:<{wide}}  {said[name]:<{wider}}  {took:7.1f}")
+    totals = {}
+    for counts, _, _ in rows.values():
+        for n, what in counts:
+            if what in ("resources", "tests", "policies passed"):
+                totals[what] = totals.get(what, 0) + n
+    print(f"{'all':<{wide}}  {', '.join(f'{n:,} {what}' for what, n in totals.items()):<{wider}}  {seconds:7.1f}")
+
+
+def print_exceptions():
+    print("\nexceptions")
+    for place, policy, reason in written_exceptions():
+        print(f"  {place}: {policy}: {reason}")
+
+
+if __name__ == "__main__":
+    main()

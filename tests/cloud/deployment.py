@@ -1,0 +1,234 @@
+"""Deploys environment `local` to LocalStack as a person would, sends events, breaks things, mends them, takes it down.
+
+usage: servers.py run --with cloud,seaweedfs -- python tests/cloud/deployment.py BIN_DIRECTORY
+
+Each step says what it saw; the first thing that is not as it should be ends it.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+from deployed import Deployed, Failure, await_true, ran, use_local_servers  # noqa: E402
+
+ENVIRONMENT = "local"
+N_SOUND, N_HOSTILE, N_LATE = 10_000, 500, 200
+# What differs between two ways of one event into a table: when, and as the how manieth of what it came.
+OF_THE_WAY = {"_ingested_at", "_source_id", "_source_index"}
+
+
+def main():
+    steps = [deployed, unchanged, sound_events_arrive, poisoned_events_are_kept, dead_letters_come_home,
+             quarantine_comes_home, unchanged, destroyed]  # fmt: skip
+    use_local_servers()
+    with tempfile.TemporaryDirectory(prefix="calve-cloud-") as work:
+        story = Story(Path(sys.argv[1]), Path(work))
+        for step in steps:
+            began = time.monotonic()
+            seen = step(story)
+            print(f"{step.__name__.replace('_', ' '):28} {time.monotonic() - began:6.1f} s   {seen}", flush=True)
+
+
+class Story:
+    """What the steps know of each other."""
+
+    def __init__(self, bin_directory, work):
+        self.bin, self.work = bin_directory, work
+        self.cloud = None
+        self.n_rows = 0  # What the table should have.
+
+    def check(self, is_so, message):
+        if not is_so:
+            raise Failure(message, "the steps before went well")
+
+
+# The steps. Each returns what it saw, in a few words.
+
+
+def deployed(story):
+    ran([ROOT / "scripts" / "deploy.sh", ENVIRONMENT, "--yes"])
+    story.cloud = Deployed(ENVIRONMENT, story.bin)
+    n_resources = len(story.cloud.resources())
+    story.check(n_resources > 30, f"only {n_resources} resources were applied")
+    return f"{n_resources} resources"
+
+
+def unchanged(story):
+    """A second look of Terraform finds nothing to do."""
+    ran([ROOT / "scripts" / "deploy.sh", ENVIRONMENT, "--check"])
+    return "plan: no changes"
+
+
+def sound_events_arrive(story):
+    """Half of them through the queue, half through the Function URL; every column of every row is as sent."""
+    cloud, file = story.cloud, story.work / "sound.ndjson"
+    options = {"batch": 100, "start": "2026-11-01T00:00:00Z"}
+    half = N_SOUND // 2
+    by_queue = cloud.generate(f"sqs:{cloud.outputs['queue_urls']['events']}", seed=1, events=half, pack=20, compress="zstd", **options)
+    by_url = cloud.generate(cloud.outputs["function_url"], seed=2, events=half, concurrency=4, **options)
+    for seed in (1, 2):
+        told = ran([story.bin / "generator", "--seed", str(seed), "--events", str(half), "--start", options["start"], "--to", "-"])
+        with file.open("a") as written:
+            written.write(told)
+    n_sent = by_queue["n_events"] + by_url["n_events"]
+    story.check(n_sent == N_SOUND, f"{n_sent} events were sent, not {N_SOUND}")
+    cloud.await_drained()
+    story.n_rows += n_sent
+    rows = rows_of(cloud.read("--lines")["lines"])
+    expected = rows_of(laptop(story, file))
+    lost, foreign = expected - rows, rows - expected
+    example = next(iter(lost or foreign), "")
+    story.check(rows == expected, f"{lost.total()} rows are missing and {foreign.total()} are not as sent, like {example}")
+    return f"{rows.total():,} rows, each as sent"
+
+
+def poisoned_events_are_kept(story):
+    """Of hostile events each is a row or in the quarantine."""
+    cloud = story.cloud
+    sent = cloud.generate(f"sqs:{cloud.outputs['queue_urls']['events']}", seed=3, events=N_HOSTILE, batch=50, pack=10, shape="hostile")
+    cloud.await_drained()
+    n_rows = cloud.read()["n_rows"] - story.n_rows
+    n_quarantined = quarantined(cloud)
+    story.check(n_quarantined > 0, "nothing of the hostile events was quarantined")
+    story.check(n_rows + n_quarantined == sent["n_events"], f"of {sent['n_events']} events {n_rows} are rows and {n_quarantined} in the quarantine")
+    story.n_rows += n_rows
+    alarm_rings(cloud, "events-quarantined")
+    return f"{n_rows} rows, {n_quarantined} in the quarantine, the alarm rings"
+
+
+def dead_letters_come_home(story):
+    """A table that cannot be written to: messages go to the dead letters, an alarm rings; mended, they are moved back and land."""
+    cloud = story.cloud
+    edit_table(cloud, {"calve.format": "99"})
+    cloud.generate(f"sqs:{cloud.outputs['queue_urls']['events']}", seed=4, events=N_LATE, batch=20, pack=20)
+    n_messages = N_LATE // 20
+    await_true(lambda: cloud.n_messages('events_dead_letters') == n_messages,
+               lambda: f"{cloud.n_messages('events_dead_letters')} of {n_messages} messages are dead letters", 400)  # fmt: skip
+    alarm_rings(cloud, "events-dead-letters")
+    edit_table(cloud, {"calve.format": "1"})
+    cloud.client("sqs").start_message_move_task(SourceArn=arn_of(cloud, "events_dead_letters"))
+    await_true(lambda: cloud.n_messages('events_dead_letters') == 0, lambda: "dead letters were not moved back")
+    cloud.await_drained()
+    n_rows = cloud.read()["n_rows"] - story.n_rows
+    story.check(n_rows == N_LATE, f"{n_rows} of {N_LATE} events came home from the dead letters")
+    story.n_rows += n_rows
+    return f"{n_messages} messages, the alarm rings, {n_rows} rows after the redrive"
+
+
+def quarantine_comes_home(story):
+    """Of the quarantine what the table now takes becomes rows, and nothing else goes."""
+    cloud = story.cloud
+    before = quarantined(cloud)
+    variables = cloud.variables() | {"CALVE_TABLE_SHAPE_UNREADABLE_TIME": "arrival"}
+    ran([story.bin / "calve", "table", "configure"], variables)
+    ran([story.bin / "calve", "quarantine", "replay", "--all", "--output", "json"], variables)
+    after = quarantined(cloud)
+    n_rows = cloud.read()["n_rows"] - story.n_rows
+    story.check(0 < n_rows, "nothing of the quarantine became a row")
+    story.check(n_rows + after == before, f"of {before} quarantined events {n_rows} are rows and {after} still there")
+    story.n_rows += n_rows
+    return f"{n_rows} rows, {after} stay"
+
+
+def destroyed(story):
+    ran([ROOT / "scripts" / "destroy.sh", ENVIRONMENT, "--yes"])
+    left = leftovers(story.cloud)
+    story.check(not left, f"left behind: {', '.join(left)}")
+    return "nothing is left"
+
+
+# What the steps ask.
+
+
+def arn_of(cloud, queue):
+    answer = cloud.client("sqs").get_queue_attributes(QueueUrl=cloud.outputs["queue_urls"][queue], AttributeNames=["QueueArn"])
+    return answer["Attributes"]["QueueArn"]
+
+
+def laptop(story, file):
+    """The lines of the same events in a table on this machine."""
+    warehouse = story.work / "warehouse"
+    ran([story.bin / "calve", "ingest", str(file), "--warehouse", str(warehouse)], without_calve())
+    script = ROOT / "tests" / "readers" / "readers.py"
+    return json.loads(ran([sys.executable, script, "duckdb", str(warehouse), "analytics.events", "--lines"]))["lines"]
+
+
+def without_calve():
+    return {name: value for name, value in os.environ.items() if not name.startswith("CALVE_")}
+
+
+def rows_of(lines):
+    """How often each row is there, without what tells of its way, and with the columns that have a value."""
+    def told(line):
+        row = json.loads(line)
+        return json.dumps({name: row[name] for name in sorted(row) if name not in OF_THE_WAY and row[name] is not None})
+
+    return Counter(map(told, lines))
+
+
+def quarantined(cloud):
+    return cloud.calve("quarantine", "list")["totals"]["n_refused"]
+
+
+def alarm_rings(cloud, part):
+    name = f"calve-{cloud.outputs['name']}-{part}"
+    def state():
+        [alarm] = cloud.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+        return alarm["StateValue"]
+
+    await_true(lambda: state() == "ALARM", lambda: f"alarm {name} is {state()}", 300)
+
+
+def edit_table(cloud, properties):
+    """As another tool would, which shares no code with Calve."""
+    from pyiceberg.catalog.rest import RestCatalog
+
+    settings = cloud.settings()
+    catalog = RestCatalog("calve", uri=settings["CALVE_CATALOG_URI"], warehouse=settings["CALVE_CATALOG_WAREHOUSE"],
+                          credential=settings["CALVE_CATALOG_CREDENTIAL"])  # fmt: skip
+    with catalog.load_table(cloud.outputs["table"]).transaction() as transaction:
+        transaction.set_properties(**properties)
+
+
+def leftovers(cloud):
+    """The names of whatever of ours AWS still knows."""
+    prefix = f"calve-{cloud.outputs['name']}"
+    found = []
+
+    def look(service, operation, key, name=None, **arguments):
+        answer = getattr(cloud.client(service), operation)(**arguments)
+        for item in answer.get(key, []):
+            text = item if name is None else item[name]
+            if prefix in str(text):
+                found.append(f"{service} {text}")
+
+    look("lambda", "list_functions", "Functions", "FunctionName")
+    look("lambda", "list_event_source_mappings", "EventSourceMappings", "EventSourceArn")
+    look("sqs", "list_queues", "QueueUrls")
+    look("s3", "list_buckets", "Buckets", "Name")
+    look("iam", "list_roles", "Roles", "RoleName")
+    look("iam", "list_policies", "Policies", "PolicyName", Scope="Local")
+    look("logs", "describe_log_groups", "logGroups", "logGroupName")
+    look("logs", "describe_metric_filters", "metricFilters", "filterName")
+    look("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName")
+    look("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName")
+    look("sns", "list_topics", "Topics", "TopicArn")
+    look("kinesis", "list_streams", "StreamNames")
+    look("ec2", "describe_vpcs", "Vpcs", "Tags")
+    look("ec2", "describe_security_groups", "SecurityGroups", "GroupName")
+    look("ec2", "describe_flow_logs", "FlowLogs", "LogGroupName")
+    look("ec2", "describe_vpc_endpoints", "VpcEndpoints", "Tags")
+    return found
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Failure as failure:
+        sys.exit(f"error: {failure}\n\nhint: {failure.hint}")
