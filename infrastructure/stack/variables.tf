@@ -52,7 +52,7 @@ variable "emulator" {
 }
 
 variable "protected" {
-  description = "Whether nothing that holds data can be deleted: neither by Terraform nor, for the lake bucket, by anybody before the protection is taken off."
+  description = "Whether Terraform refuses to destroy or replace what holds data: lake bucket, catalog, queues and stream."
   type        = bool
   default     = false
   nullable    = false
