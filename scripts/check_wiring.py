@@ -62,6 +62,7 @@ class Check:
         for name in MODULES:
             self.check_stack_module(name, stack["module"].get(name))
         self.check_functions()
+        self.common = self.check_common()
         for name in MODULES:
             self.check_unit(name)
         for environment in ENVIRONMENTS:
@@ -126,6 +127,19 @@ class Check:
 
     # Units.
 
+    def check_common(self):
+        """What the units share, and the names that values.hcl gives them."""
+        root = self.read(self.root / "environments" / "root.hcl")
+        for block in ("remote_state", "generate", "terraform"):
+            self.that(block in root, f"environments/root.hcl has no {block}")
+        common = set(self.read(self.root / "environments" / "values.hcl").get("locals", {}))
+        self.check_common_names("root.hcl", text(root), common)
+        return common
+
+    def check_common_names(self, place, expressions, common):
+        for name in sorted(set(re.findall(r"local\.common\.(\w+)", expressions)) - common):
+            self.that(False, f"environments/{place}: values.hcl has no {name}")
+
     def check_unit(self, name):
         path = self.root / "environments" / "_units" / f"{name}.hcl"
         parsed = self.read(path)
@@ -135,6 +149,7 @@ class Check:
         self.that(source.endswith(f"/../modules//{name}"), f"{place} does not have modules/{name} for its source")
         inputs = self.inputs(path, name)
         self.counts["inputs of units"] += len(inputs)
+        self.check_common_names(f"_units/{name}.hcl", text(parsed), self.common)
         known = set(self.attributes.get(name, []))
         self.check_names(place, name, set(inputs), known)
         for key in sorted(set(self.wired[name]) - set(inputs) - known):

@@ -24,19 +24,15 @@ catalog is in CALVE_CATALOG_URI, CALVE_CATALOG_WAREHOUSE, CALVE_CATALOG_AUTH and
 USAGE
 }
 
-fail() {
-  printf 'error: %s\n\nhint: %s\n' "$1" "$2" >&2
-  exit 1
-}
+# shellcheck source=scripts/deployment.sh
+source scripts/deployment.sh
 
-environment="" action=ask lock="" again="scripts/deploy.sh" prepare=()
-# What `deployment.py prepare` finds out.
-name="" folder=""
+environment="" action=ask lock="" again="scripts/deploy.sh" options=()
 while [ $# -gt 0 ]; do
   case "$1" in
     --developer | --values)
       [ $# -ge 2 ] || fail "$1 needs a value" "scripts/deploy.sh --help"
-      prepare+=("$1" "$2")
+      options+=("$1" "$2")
       again+=" $1 $2"
       shift 2
       ;;
@@ -60,15 +56,7 @@ done
 main() {
   [ -n "$environment" ] || fail "no environment is named" "scripts/deploy.sh --help"
   [ "$action" != ask ] || [ -t 0 ] || fail "nobody is there to be asked" "$again --yes"
-  ./scripts/venv.sh
-  ./scripts/terraform.sh version >/dev/null
-  local exports
-  exports=$(.venv/bin/python scripts/deployment.py prepare "$environment" ${prepare[@]+"${prepare[@]}"})
-  eval "$exports"
-  # One state for each, so that several work from one clone.
-  export TF_DATA_DIR=$folder/data TF_IN_AUTOMATION=1
-  [ -t 1 ] || export TF_CLI_ARGS_plan=-no-color TF_CLI_ARGS_apply=-no-color TF_CLI_ARGS_destroy=-no-color
-  terraform init -input=false -reconfigure -backend-config="$folder/backend.tfbackend.json" >"$folder/init.log"
+  prepare "$environment" ${options[@]+"${options[@]}"}
 
   case "$action" in
     unlock) terraform force-unlock -force "$lock" ;;
@@ -96,15 +84,6 @@ apply() {
   terraform apply -input=false "$plan"
   terraform output -json >"$folder/outputs.json"
   .venv/bin/python scripts/deployment.py tell "$folder/outputs.json"
-}
-
-# Terraform, and what to do about its errors.
-terraform() {
-  ./scripts/terraform.sh -chdir=infrastructure/stack "$@" 2> >(tee "$folder/errors.log" >&2) && return
-  # The other end of the pipe is not waited for.
-  wait $! 2>/dev/null || true
-  .venv/bin/python scripts/deployment.py explain "$folder/errors.log" "$again"
-  exit 1
 }
 
 main

@@ -4,13 +4,14 @@ usage: deployment.py prepare ENVIRONMENT [--developer NAME] [--values FILE]… [
        deployment.py account ACCOUNT ENVIRONMENT
        deployment.py explain LOG COMMAND…
        deployment.py tell OUTPUTS
+       deployment.py target OUTPUTS queue|stream|url
        deployment.py empty BUCKET
 
 `prepare` holds everything against the environment's values that Terraform would find out late or say badly: the account,
 the packages of the functions, whether the endpoint answers. It makes the bucket of the states when there is none, writes
 what Terraform needs to `.calve/deploy/NAME`, and prints shell variables. `account` checks the account alone. `explain`
 says what to do about the errors in a log of Terraform. `tell` prints what a person needs of Terraform's outputs.
-`empty` removes every version of every object.
+`target` prints where the generator sends to. `empty` removes every version of every object.
 """
 
 import argparse
@@ -53,6 +54,7 @@ def main():
     add(actions, account, "account", "environment")
     add(actions, explain, "log", "command")
     add(actions, tell, "outputs")
+    add(actions, target, "outputs", "way")
     add(actions, empty, "bucket")
     options = parser.parse_args()
     options.action(options)
@@ -239,11 +241,11 @@ def backend(bucket, name, values):
         "region": values["region"],
         "encrypt": True,
         "use_lockfile": True,
+        "allowed_account_ids": [values["account_id"]],
     }
     if values.get("emulator"):
-        unanswered = ("skip_credentials_validation", "skip_metadata_api_check", "skip_requesting_account_id")
-        return settings | dict.fromkeys(("use_path_style", *unanswered), True)
-    return settings | {"allowed_account_ids": [values["account_id"]]}
+        settings |= {"use_path_style": True, "skip_metadata_api_check": True}
+    return settings
 
 
 # After it.
@@ -271,8 +273,31 @@ def explain(options):
     fail("Terraform did not get to the end; its own words stand above", f"mend what they name; what was made stays, and {again} goes on from there")
 
 
+def read_outputs(path):
+    outputs = {name: output["value"] for name, output in json.loads(Path(path).read_text()).items()}
+    if "events_queue_url" not in outputs:
+        fail("nothing is deployed there", "scripts/deploy.sh ENVIRONMENT")
+    return {"function_url": None, "http_api_url": None, "stream_name": None, "topic_arn": None} | outputs
+
+
+def target(options):
+    outputs = read_outputs(options.outputs)
+    if options.way == "queue":
+        print(f"sqs:{outputs['events_queue_url']}")
+    elif options.way == "stream":
+        if not outputs["stream_name"]:
+            fail(f"{outputs['name']} has no Kinesis stream", 'set "kinesis": {} in queues of its values.json, and deploy')
+        print(f"kinesis:{outputs['stream_name']}")
+    else:
+        if not outputs["function_url"]:
+            fail(f"{outputs['name']} has no function URL", 'set "function_url" in compute of its values.json, and deploy')
+        if outputs["function_url_auth"] != "public" and not os.environ.get("AWS_ENDPOINT_URL"):
+            fail("the function URL takes signed requests, and the generator does not sign", "send --to queue")
+        print(outputs["function_url"])
+
+
 def tell(options):
-    outputs = {name: output["value"] for name, output in json.loads(Path(options.outputs).read_text()).items()}
+    outputs = read_outputs(options.outputs)
     lines = {
         "events queue": outputs["events_queue_url"],
         "function URL": outputs["function_url"] and f"{outputs['function_url']} ({outputs['function_url_auth']})",

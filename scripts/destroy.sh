@@ -21,19 +21,15 @@ that they hold; deploy.sh builds the rest around them again. The lake bucket of 
 USAGE
 }
 
-fail() {
-  printf 'error: %s\n\nhint: %s\n' "$1" "$2" >&2
-  exit 1
-}
+# shellcheck source=scripts/deployment.sh
+source scripts/deployment.sh
 
-environment="" typed="" yes=false empty=false lock="" again="scripts/destroy.sh" prepare=()
-# What `deployment.py prepare` finds out.
-name="" folder="" protected=false
+environment="" typed="" yes=false empty=false lock="" again="scripts/destroy.sh" options=()
 while [ $# -gt 0 ]; do
   case "$1" in
     --developer | --values)
       [ $# -ge 2 ] || fail "$1 needs a value" "scripts/destroy.sh --help"
-      prepare+=("$1" "$2")
+      options+=("$1" "$2")
       again+=" $1 $2"
       shift 2
       ;;
@@ -57,16 +53,12 @@ done
 
 main() {
   [ -n "$environment" ] || fail "no environment is named" "scripts/destroy.sh --help"
-  ./scripts/venv.sh
-  ./scripts/terraform.sh version >/dev/null
-  local exports
-  exports=$(.venv/bin/python scripts/deployment.py prepare "$environment" ${prepare[@]+"${prepare[@]}"} --without-packages)
-  eval "$exports"
+  # Before anything else is looked at.
+  [ "$environment" != prod ] || [ -n "$typed" ] || [ -t 0 ] ||
+    fail "prod is protected, and nobody is there to type its name" "$again --name prod"
+  prepare "$environment" ${options[@]+"${options[@]}"} --without-packages
   # Whatever the values say.
   [ "$environment" != prod ] || protected=true
-  export TF_DATA_DIR=$folder/data TF_IN_AUTOMATION=1
-  [ -t 1 ] || export TF_CLI_ARGS_plan=-no-color TF_CLI_ARGS_apply=-no-color TF_CLI_ARGS_destroy=-no-color
-  terraform init -input=false -reconfigure -backend-config="$folder/backend.tfbackend.json" >"$folder/init.log"
   if [ -n "$lock" ]; then
     terraform force-unlock -force "$lock"
     exit
@@ -107,15 +99,6 @@ empty_bucket() {
 
 destroy() {
   terraform destroy -input=false -auto-approve -var-file="$folder/values.tfvars.json" "$@"
-}
-
-# Terraform, and what to do about its errors.
-terraform() {
-  ./scripts/terraform.sh -chdir=infrastructure/stack "$@" 2> >(tee "$folder/errors.log" >&2) && return
-  # The other end of the pipe is not waited for.
-  wait $! 2>/dev/null || true
-  .venv/bin/python scripts/deployment.py explain "$folder/errors.log" "$again"
-  exit 1
 }
 
 main

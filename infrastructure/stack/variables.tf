@@ -45,14 +45,14 @@ variable "account_id" {
 }
 
 variable "emulator" {
-  description = "Whether AWS_ENDPOINT_URL points to something that plays AWS: nothing is asked that only AWS answers."
+  description = "Whether AWS_ENDPOINT_URL points to something that plays AWS: nothing is asked of what only AWS has."
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "protected" {
-  description = "Whether nothing that holds data can be deleted: neither by Terraform nor, for the lake bucket, by anybody before the protection is taken off."
+  description = "Whether Terraform refuses to destroy or replace what holds data: lake bucket, catalog, queues and stream."
   type        = bool
   default     = false
   nullable    = false

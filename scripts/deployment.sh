@@ -1,0 +1,32 @@
+# What deploy.sh, destroy.sh and run_mock_generator.sh share; they source it, in the repository's folder.
+# shellcheck shell=bash
+
+# What `prepare` finds out: the middle of all names, where Terraform's own files are, whether it holds data that stays.
+# shellcheck disable=SC2034 # Some are for who sources this.
+name="" folder="" protected=false
+
+fail() {
+  printf 'error: %s\n\nhint: %s\n' "$1" "$2" >&2
+  exit 1
+}
+
+# Looks at everything that can be wrong beforehand, and connects Terraform with the environment's state.
+prepare() {
+  local exports
+  ./scripts/venv.sh
+  ./scripts/terraform.sh version >/dev/null
+  exports=$(.venv/bin/python scripts/deployment.py prepare "$@")
+  eval "$exports"
+  # A folder for each state, so that several may be worked on from one clone.
+  export TF_DATA_DIR=$folder/data TF_IN_AUTOMATION=1
+  [ -t 1 ] || export TF_CLI_ARGS_plan=-no-color TF_CLI_ARGS_apply=-no-color TF_CLI_ARGS_destroy=-no-color
+  terraform init -input=false -reconfigure -backend-config="$folder/backend.tfbackend.json" >"$folder/init.log"
+}
+
+# Terraform, and what to do about its errors. `again` is the command that was given.
+terraform() {
+  local errors=$folder/errors.log code=0
+  # Errors to the screen and the file, all else where it belongs.
+  { ./scripts/terraform.sh -chdir=infrastructure/stack "$@" 2>&1 >&3 | tee "$errors" >&2; } 3>&1 || code=$?
+  [ $code -eq 0 ] || .venv/bin/python scripts/deployment.py explain "$errors" "${again:-scripts/deploy.sh}" || exit 1
+}
