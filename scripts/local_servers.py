@@ -31,11 +31,11 @@ WRITER = ("calve-test-writer", "calve-test-writer-secret")
 READER = ("calve-test-reader", "calve-test-reader-secret")
 
 
-def seaweedfs(home, s3_port=None):
+def seaweedfs(home, catalog_port=None):
     parts = ["s3", "master", "filer", "volume", "admin"]
     names = [*parts, *(f"{part}.grpc" for part in parts), "iceberg"]
     port = dict(zip(names, free_ports(len(names))))
-    port["s3"] = s3_port or port["s3"]
+    port["iceberg"] = catalog_port or port["iceberg"]
     identities = [identity("writer", WRITER, "Admin Read Write List Tagging"),
                   identity("reader", READER, f"Read:{BUCKET} List:{BUCKET}")]
     config = home / "identities.json"
