@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# Deploys an environment with Terraform, and prints where events go.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+usage() {
+  cat <<'USAGE'
+Deploys an environment with Terraform, and prints where events go.
+
+usage: scripts/deploy.sh ENVIRONMENT [--developer NAME] [--values FILE] [--plan | --check | --yes | --unlock ID]
+
+  ENVIRONMENT       local, dev, int, prod: a folder of infrastructure/environments
+  --developer NAME  whose system it is, where several share an environment (dev); also CALVE_DEVELOPER
+  --values FILE     JSON that stands above the environment's values.json
+  --plan            say what would change, and change nothing
+  --check           the same, and end with 2 when something would
+  --yes             change it without asking
+  --unlock ID       take away the lock of a run that was cut off
+
+It changes what differs from the values and nothing else; a run that was cut off is just run again. What functions are
+made of comes from scripts/build.sh. With AWS_ENDPOINT_URL, and always for `local`, it deploys to what plays AWS there
+(local: http://127.0.0.1:4566); what that cannot do stands in infrastructure/environments/emulator.json, and where its
+catalog is in CALVE_CATALOG_URI, CALVE_CATALOG_WAREHOUSE, CALVE_CATALOG_AUTH and CALVE_CATALOG_CREDENTIAL, if they are set.
+USAGE
+}
+
+fail() {
+  printf 'error: %s\n\nhint: %s\n' "$1" "$2" >&2
+  exit 1
+}
+
+environment="" action=ask lock="" again="scripts/deploy.sh" prepare=()
+# What `deployment.py prepare` finds out.
+name="" folder=""
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --developer | --values)
+      [ $# -ge 2 ] || fail "$1 needs a value" "scripts/deploy.sh --help"
+      prepare+=("$1" "$2")
+      again+=" $1 $2"
+      shift 2
+      ;;
+    --plan | --check | --yes) action=${1#--}; shift ;;
+    --unlock)
+      [ $# -ge 2 ] || fail "$1 needs a value" "scripts/deploy.sh --help"
+      action=unlock lock=$2
+      shift 2
+      ;;
+    -h | --help) usage; exit 0 ;;
+    -*) fail "$1 is not an option" "scripts/deploy.sh --help" ;;
+    *)
+      [ -z "$environment" ] || fail "there are two environments, $environment and $1" "scripts/deploy.sh --help"
+      environment=$1
+      again+=" $1"
+      shift
+      ;;
+  esac
+done
+
+main() {
+  [ -n "$environment" ] || fail "no environment is named" "scripts/deploy.sh --help"
+  [ "$action" != ask ] || [ -t 0 ] || fail "nobody is there to be asked" "$again --yes"
+  ./scripts/venv.sh
+  ./scripts/terraform.sh version >/dev/null
+  local exports
+  exports=$(.venv/bin/python scripts/deployment.py prepare "$environment" ${prepare[@]+"${prepare[@]}"})
+  eval "$exports"
+  # One state for each, so that several work from one clone.
+  export TF_DATA_DIR=$folder/data
+  terraform init -input=false -reconfigure -backend-config="$folder/backend.tfbackend.json" >"$folder/init.log"
+
+  case "$action" in
+    unlock) terraform force-unlock -force "$lock" ;;
+    plan) terraform plan -input=false -var-file="$folder/values.tfvars.json" ;;
+    check) check ;;
+    ask | yes) apply ;;
+  esac
+}
+
+check() {
+  ./scripts/terraform.sh -chdir=infrastructure/stack plan -input=false -detailed-exitcode \
+    -var-file="$folder/values.tfvars.json"
+}
+
+# What was said yes to is what is done: the plan is kept in between.
+apply() {
+  local plan=$folder/plan yes
+  # A plan holds what the settings hold.
+  trap 'rm -f "$folder/plan"' EXIT
+  terraform plan -input=false -out="$plan" -var-file="$folder/values.tfvars.json"
+  if [ "$action" = ask ]; then
+    read -r -p "deploy this to $name? [y/N] " yes
+    [ "$yes" = y ] || fail "nothing was changed" "$again --yes does not ask"
+  fi
+  terraform apply -input=false "$plan"
+  terraform output -json >"$folder/outputs.json"
+  .venv/bin/python scripts/deployment.py tell "$folder/outputs.json"
+}
+
+# Terraform, and what to do about its errors.
+terraform() {
+  ./scripts/terraform.sh -chdir=infrastructure/stack "$@" 2> >(tee "$folder/errors.log" >&2) && return
+  # The other end of the pipe is not waited for.
+  wait $! 2>/dev/null || true
+  .venv/bin/python scripts/deployment.py explain "$folder/errors.log" "$again"
+  exit 1
+}
+
+main

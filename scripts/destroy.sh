@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# Destroys what deploy.sh made. What is protected stays.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+usage() {
+  cat <<'USAGE'
+Destroys what deploy.sh made. What is protected stays.
+
+usage: scripts/destroy.sh ENVIRONMENT [--developer NAME] [--values FILE] [--name NAME] [--yes] [--empty] [--unlock ID]
+
+  --developer NAME  whose system it is, where several share an environment (dev); also CALVE_DEVELOPER
+  --values FILE     JSON that stands above the environment's values.json, as for deploy.sh
+  --name NAME       the name of the environment once more, for one that is protected; else it is asked for
+  --yes             do not ask, where nothing is protected
+  --empty           remove what is in the lake bucket first. Never where it is protected
+  --unlock ID       take away the lock of a run that was cut off
+
+Of a protected environment (prod) functions, alarms, logs and network go. Lake bucket, catalog and queues stay with all
+that they hold; deploy.sh builds the rest around them again. The lake bucket of prod is never deleted by this.
+USAGE
+}
+
+fail() {
+  printf 'error: %s\n\nhint: %s\n' "$1" "$2" >&2
+  exit 1
+}
+
+environment="" typed="" yes=false empty=false lock="" again="scripts/destroy.sh" prepare=()
+# What `deployment.py prepare` finds out.
+name="" folder="" protected=false
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --developer | --values)
+      [ $# -ge 2 ] || fail "$1 needs a value" "scripts/destroy.sh --help"
+      prepare+=("$1" "$2")
+      again+=" $1 $2"
+      shift 2
+      ;;
+    --name | --unlock)
+      [ $# -ge 2 ] || fail "$1 needs a value" "scripts/destroy.sh --help"
+      if [ "$1" = --name ]; then typed=$2; else lock=$2; fi
+      shift 2
+      ;;
+    --yes) yes=true; shift ;;
+    --empty) empty=true; shift ;;
+    -h | --help) usage; exit 0 ;;
+    -*) fail "$1 is not an option" "scripts/destroy.sh --help" ;;
+    *)
+      [ -z "$environment" ] || fail "there are two environments, $environment and $1" "scripts/destroy.sh --help"
+      environment=$1
+      again+=" $1"
+      shift
+      ;;
+  esac
+done
+
+main() {
+  [ -n "$environment" ] || fail "no environment is named" "scripts/destroy.sh --help"
+  ./scripts/venv.sh
+  ./scripts/terraform.sh version >/dev/null
+  local exports
+  exports=$(.venv/bin/python scripts/deployment.py prepare "$environment" ${prepare[@]+"${prepare[@]}"} --without-packages)
+  eval "$exports"
+  # Whatever the values say.
+  [ "$environment" != prod ] || protected=true
+  export TF_DATA_DIR=$folder/data
+  terraform init -input=false -reconfigure -backend-config="$folder/backend.tfbackend.json" >"$folder/init.log"
+  if [ -n "$lock" ]; then
+    terraform force-unlock -force "$lock"
+    exit
+  fi
+
+  confirm
+  if $protected; then
+    destroy -target=module.compute -target=module.observability -target=module.networking
+    echo "lake bucket, catalog and queues of $name stay, with all that they hold"
+  else
+    ! $empty || empty_bucket
+    destroy
+    rm -rf "$folder"
+    echo "$name is gone"
+  fi
+}
+
+confirm() {
+  if $protected; then
+    ! $empty || fail "the lake bucket of $name is protected, and not emptied" "$again"
+    if [ -z "$typed" ]; then
+      [ -t 0 ] || fail "$name is protected, and nobody is there to type its name" "$again --name $name"
+      read -r -p "$name is protected. Its functions, alarms, logs and network will go. Type its name: " typed
+    fi
+    [ "$typed" = "$name" ] || fail "\`$typed\` is not $name: nothing was changed" "$again --name $name"
+  elif ! $yes; then
+    [ -t 0 ] || fail "nobody is there to be asked" "$again --yes"
+    read -r -p "destroy $name, and what its queues hold? [y/N] " typed
+    [ "$typed" = y ] || fail "nothing was changed" "$again --yes does not ask"
+  fi
+}
+
+empty_bucket() {
+  local bucket
+  bucket=$(terraform output -raw lake_bucket)
+  .venv/bin/python scripts/deployment.py empty "$bucket"
+}
+
+destroy() {
+  terraform destroy -input=false -auto-approve -var-file="$folder/values.tfvars.json" "$@"
+}
+
+# Terraform, and what to do about its errors.
+terraform() {
+  ./scripts/terraform.sh -chdir=infrastructure/stack "$@" 2> >(tee "$folder/errors.log" >&2) && return
+  # The other end of the pipe is not waited for.
+  wait $! 2>/dev/null || true
+  .venv/bin/python scripts/deployment.py explain "$folder/errors.log" "$again"
+  exit 1
+}
+
+main
