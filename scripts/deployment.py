@@ -1,6 +1,6 @@
 """What `deploy.sh` and `destroy.sh` look at before Terraform starts, and what they say when it is done.
 
-usage: deployment.py prepare ENVIRONMENT [--developer NAME] [--values FILE]… [--without-packages]
+usage: deployment.py prepare ENVIRONMENT [--developer NAME] [--values FILE]… [--deployed]
        deployment.py account ACCOUNT ENVIRONMENT
        deployment.py explain LOG COMMAND…
        deployment.py tell OUTPUTS
@@ -9,9 +9,10 @@ usage: deployment.py prepare ENVIRONMENT [--developer NAME] [--values FILE]… [
 
 `prepare` holds everything against the environment's values that Terraform would find out late or say badly: the account,
 the packages of the functions, whether the endpoint answers. It makes the bucket of the states when there is none, writes
-what Terraform needs to `.calve/deploy/NAME`, and prints shell variables. `account` checks the account alone. `explain`
+what Terraform needs to `.calve/deploy/NAME`, and prints shell variables. With `--deployed` it makes nothing, and packages may
+be gone. `account` checks the account alone. `explain`
 says what to do about the errors in a log of Terraform. `tell` prints what a person needs of Terraform's outputs.
-`target` prints where the generator sends to. `empty` removes every version of every object.
+`target` prints the options that make the generator send there. `empty` removes every version of every object.
 """
 
 import argparse
@@ -42,6 +43,9 @@ CATALOG_SETTINGS = {
     "CALVE_CATALOG_URI": ("storage", "rest", "uri"),
     "CALVE_CATALOG_WAREHOUSE": ("storage", "rest", "warehouse"),
     "CALVE_CATALOG_AUTH": ("storage", "rest", "auth"),
+    "CALVE_CATALOG_OAUTH2_URI": ("storage", "rest", "oauth2_uri"),
+    "CALVE_CATALOG_SCOPE": ("storage", "rest", "scope"),
+    "CALVE_CATALOG_VENDED_CREDENTIALS": ("storage", "rest", "vended_credentials"),
     "CALVE_CATALOG_CREDENTIAL": ("compute", "extra_settings", "CALVE_CATALOG_CREDENTIAL"),
     "CALVE_CATALOG_TOKEN": ("compute", "extra_settings", "CALVE_CATALOG_TOKEN"),
 }
@@ -50,7 +54,7 @@ CATALOG_SETTINGS = {
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     actions = parser.add_subparsers(required=True)
-    add(actions, prepare, "environment", developer=None, values="many", without_packages="flag")
+    add(actions, prepare, "environment", developer=None, values="many", deployed="flag")
     add(actions, account, "account", "environment")
     add(actions, explain, "log", "command")
     add(actions, tell, "outputs")
@@ -87,10 +91,10 @@ def prepare(options):
     os.environ.update(exports)
 
     values["account_id"] = check_account(values["account_id"], options.environment, values.get("emulator", False))
-    if not options.without_packages:
+    if not options.deployed:
         check_packages(values)
     bucket = f"calve-tfstate-{values['account_id']}-{region}"
-    make_state_bucket(bucket, region)
+    make_state_bucket(bucket, region, options.deployed)
 
     name = f"{options.environment}-{developer}" if developer else options.environment
     folder = ROOT / ".calve" / "deploy" / name
@@ -203,11 +207,13 @@ def check_packages(values):
             fail(f"{shown(package)} is built for {found}, and the functions run on {wanted}", build)
 
 
-def make_state_bucket(bucket, region):
+def make_state_bucket(bucket, region, deployed):
     """Makes the bucket of the states, or ends what was begun: nothing of it may be public, and all of it has versions."""
     s3 = client("s3")
     try:
         if not exists(s3, bucket):
+            if deployed:
+                fail(f"nothing is deployed there: there is no {bucket}, which keeps the states", "scripts/deploy.sh ENVIRONMENT")
             where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
             s3.create_bucket(Bucket=bucket, **where)
             print(f"made {bucket}, which keeps the states of Terraform", file=sys.stderr)
@@ -281,19 +287,19 @@ def read_outputs(path):
 
 
 def target(options):
+    """Prints what the generator has to be told, as words of a shell."""
     outputs = read_outputs(options.outputs)
-    if options.way == "queue":
-        print(f"sqs:{outputs['events_queue_url']}")
-    elif options.way == "stream":
-        if not outputs["stream_name"]:
-            fail(f"{outputs['name']} has no Kinesis stream", 'set "kinesis": {} in queues of its values.json, and deploy')
-        print(f"kinesis:{outputs['stream_name']}")
-    else:
-        if not outputs["function_url"]:
-            fail(f"{outputs['name']} has no function URL", 'set "function_url" in compute of its values.json, and deploy')
-        if outputs["function_url_auth"] != "public" and not os.environ.get("AWS_ENDPOINT_URL"):
-            fail("the function URL takes signed requests, and the generator does not sign", "send --to queue")
-        print(outputs["function_url"])
+    words = {
+        "queue": ["--to", f"sqs:{outputs['events_queue_url']}"],
+        "stream": outputs["stream_name"] and ["--to", f"kinesis:{outputs['stream_name']}"],
+        "url": outputs["function_url"] and ["--to", outputs["function_url"]],
+    }[options.way]
+    if not words:
+        missing, where = {"stream": ("Kinesis stream", "kinesis of queues"), "url": ("Function URL", "function_url of compute")}[options.way]
+        fail(f"{outputs['name']} has no {missing}", f"set {where} in its values.json, and scripts/deploy.sh")
+    if options.way == "url" and outputs["function_url_auth"] == "iam":
+        words += ["--sign", "lambda"]
+    print(shlex.join(words))
 
 
 def tell(options):

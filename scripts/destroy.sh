@@ -56,7 +56,7 @@ main() {
   # Before anything else is looked at.
   [ "$environment" != prod ] || [ -n "$typed" ] || [ -t 0 ] ||
     fail "prod is protected, and nobody is there to type its name" "$again --name prod"
-  prepare "$environment" ${options[@]+"${options[@]}"} --without-packages
+  prepare "$environment" ${options[@]+"${options[@]}"} --deployed
   # Whatever the values say.
   [ "$environment" != prod ] || protected=true
   if [ -n "$lock" ]; then

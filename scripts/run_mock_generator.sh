@@ -12,8 +12,8 @@ usage: scripts/run_mock_generator.sh [--environment NAME] [--developer NAME] [--
 
   --environment NAME  local (default), dev, int, prod
   --developer NAME    whose system it is, where several share an environment (dev); also CALVE_DEVELOPER
-  --to WHERE          `queue`, the events queue (default); `stream`, the Kinesis stream; `url`, the function URL, where
-                      everybody may call it: the generator does not sign its requests
+  --to WHERE          `queue`, the events queue (default); `stream`, the Kinesis stream; `url`, the Function URL, with
+                      requests signed by your credentials unless it is public
   --rate N            events a second, default 1000
   --seconds N         for how long, default 10
   --seed N            seed of the events; default: another one for every run
@@ -43,18 +43,19 @@ main() {
     queue | stream | url) ;;
     *) fail "there is no way in called \`$to\`" "scripts/run_mock_generator.sh --help" ;;
   esac
-  prepare "$environment" ${developer:+--developer "$developer"} --without-packages
+  prepare "$environment" ${developer:+--developer "$developer"} --deployed
   terraform output -json >"$folder/outputs.json"
-  local target batch generator
+  local target batch generator options
   target=$(.venv/bin/python scripts/deployment.py target "$folder/outputs.json" "$to")
+  eval "options=($target)"
   generator=$(find_generator)
   # Twenty requests a second, of at most 1,000 events.
   batch=$((rate / 20))
   batch=$((batch < 1 ? 1 : batch > 1000 ? 1000 : batch))
-  local options=(--to "$target" --rate "$rate" --seconds "$seconds" --seed "$seed" --batch "$batch")
+  options+=(--rate "$rate" --seconds "$seconds" --seed "$seed" --batch "$batch")
   # Many events in a message: it is messages that are paid for.
   [ "$to" = url ] || options+=(--pack 100 --compress zstd)
-  echo "sending $rate events/s for $seconds s to $target" >&2
+  echo "sending $rate events/s for $seconds s: $target" >&2
   "$generator" "${options[@]}" "$@"
 }
 
