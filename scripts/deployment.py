@@ -183,7 +183,7 @@ def check_account(wanted, environment, emulator):
 
 def account(options):
     values = read_values(options.environment)
-    os.environ.setdefault("AWS_REGION", values["region"])
+    os.environ.setdefault("AWS_DEFAULT_REGION", values["region"])
     check_account(options.account, options.environment, values.get("emulator", False))
 
 
