@@ -71,6 +71,13 @@ def all_cases(desk):
                                            "--values", desk.file("katalog.json", '{"storage": {"katalog": "glue"}}')),
         "a lock that was left behind": desk.with_lock(run(
             ["the state is locked by somebody@else", "scripts/deploy.sh local --unlock 1b2c-lock"], deploy, "local", "--plan")),
+        "what a killed run had made": desk.explains(
+            "creating IAM Role (calve-local-commit): EntityAlreadyExists: Role with name calve-local-commit already exists.",
+            ["1 things are there that the state does not know", "scripts/deploy.sh local --take-over"]),
+        "a bucket with objects": desk.explains(
+            "deleting S3 Bucket (calve-int-lake-1): BucketNotEmpty", ["does not throw data away by itself", "--empty"]),
+        "what is protected": desk.explains(
+            "Instance cannot be destroyed", ["what is protected would be destroyed", "how protection is taken off"]),
         "prod without its name": run(["nobody is there to type its name", "destroy.sh prod --name prod"], destroy, "prod", "--yes"),
         "prod by another name": run(["`proud` is not prod: nothing was changed", "--name prod"], destroy, "prod", "--name", "proud"),
         "the lake bucket of prod": run(["the lake bucket of prod is protected"], destroy, "prod", "--name", "prod", "--empty"),
@@ -138,6 +145,11 @@ class Desk:
             return f"it does not say {missing}, but:\n{said}" if missing else None
 
         return case
+
+    def explains(self, words, parts):
+        """A case: what is said when Terraform ends with these words."""
+        log = self.file(f"{len(words)}.log", f"╷\n│ Error: {words}\n│ \n│   with module.x.aws_thing.this,\n│   on main.tf line 1\n╵\n")
+        return self.expects(parts, ".venv/bin/python", "scripts/deployment.py", "explain", log, "scripts/deploy.sh local")
 
     # What a case needs.
 
