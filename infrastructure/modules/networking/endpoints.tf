@@ -1,9 +1,9 @@
 locals {
   interface_endpoints = var.enabled ? toset(var.interface_endpoints) : toset([])
 
-  # An endpoint serves the principals of this account, so that nobody's else credentials carry data out by it.
+  # An endpoint serves the principals of this account, so that nobody else's credentials carry data out by it. There is no
+  # `Version`: nothing here needs another than the default, and LocalStack leaves it out of its answers.
   endpoint_policy = var.enabled ? jsonencode({
-    Version = "2012-10-17"
     Statement = [{
       Sid       = "OwnPrincipals"
       Effect    = "Allow"

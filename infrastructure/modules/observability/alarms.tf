@@ -1,7 +1,5 @@
 resource "aws_sns_topic" "alarms" {
   #checkov:skip=CKV_AWS_26:CloudWatch cannot publish to a topic that is encrypted with the key of SNS; kms_key_arn gives one whose policy allows it. Alarms hold names and figures, no events
-  #trivy:ignore:AWS-0095
-  #trivy:ignore:AWS-0136
   count = var.alarms ? 1 : 0
 
   name              = "${local.prefix}-alarms"

@@ -27,7 +27,6 @@ locals {
 resource "aws_cloudwatch_log_group" "function" {
   #checkov:skip=CKV_AWS_158:CloudWatch encrypts logs with a key of its own; kms_key_arn gives one to those who want another
   #checkov:skip=CKV_AWS_338:How long logs are kept is log_retention_days; events are not in them
-  #trivy:ignore:AWS-0017
   for_each = local.functions
 
   name              = "/aws/lambda/${each.value}"

@@ -10,14 +10,15 @@ locals {
   build         = "./scripts/build.sh"
 }
 
+# (Tracing is a choice, and on by default.)
+#trivy:ignore:AWS-0066
 resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_50:Tracing is a choice, and on by default
   #checkov:skip=CKV_AWS_115:Concurrency is bounded where messages are read, by maximum_concurrency; reserved_concurrency takes from what the account has
-  #checkov:skip=CKV_AWS_116:Nothing invokes the function asynchronously; what fails goes back to its queue or stream, which have places for what is given up
+  #checkov:skip=CKV_AWS_116:What fails goes back to its queue or stream, which have places for what is given up; what a schedule starts comes again with it
   #checkov:skip=CKV_AWS_117:A VPC is a choice: a function that only calls AWS APIs is cheaper and starts faster without
   #checkov:skip=CKV_AWS_173:Settings are encrypted at rest with Lambda's own key
   #checkov:skip=CKV_AWS_272:Zips are built and applied by the same hand; the manifest's SHA-256 tells a zip that is not the one built
-  #trivy:ignore:AWS-0066
   function_name                  = var.name
   description                    = var.description
   role                           = aws_iam_role.this.arn

@@ -189,3 +189,33 @@ run "logs_and_topic_are_encrypted_with_the_key_given" {
     error_message = "The key must reach logs and topic."
   }
 }
+
+# The functions' side of it is crates/pipeline/src/telemetry.rs.
+run "every_line_and_figure_that_is_read_is_one_that_the_functions_write" {
+  command = plan
+
+  assert {
+    condition = alltrue(flatten([
+      for filter in local.log_metrics : [
+        for message in flatten(regexall("message = \"([^\"]+)\"", filter.pattern)) :
+        strcontains(file("../../../crates/pipeline/src/telemetry.rs"), "\"${message}\"")
+      ]
+    ]))
+    error_message = "Each message that a filter looks for must be one that the functions log."
+  }
+  assert {
+    condition = alltrue(flatten([
+      for filter in local.log_metrics : [
+        for field in flatten(regexall("[$]\\.([a-z_]+_[a-z_]+)", "${filter.pattern} ${filter.value}")) :
+        strcontains(file("../../../crates/pipeline/src/telemetry.rs"), "${field} = report.${field}")
+      ]
+    ]))
+    error_message = "Each field that a filter reads must be one that the functions log."
+  }
+  assert {
+    condition = alltrue([
+      for metric in keys(local.by_table) : strcontains(file("../../../crates/pipeline/src/telemetry.rs"), "(\"${metric}\", \"")
+    ])
+    error_message = "Each figure of the dashboard must be one that the functions file."
+  }
+}
