@@ -94,7 +94,10 @@ told() {
 
 # What cannot be made because it is there shows only when what it needs is there: so several rounds.
 take_over() {
-  local address identity round
+  # Terraform takes what to import from its configuration alone.
+  local round imports=infrastructure/stack/taken_over.tf
+  trap 'rm -f infrastructure/stack/taken_over.tf' EXIT
+  : >"$imports"
   for round in 1 2 3 4 5 6; do
     if attempt apply -input=false -auto-approve -var-file="$folder/values.tfvars.json"; then
       told
@@ -102,10 +105,8 @@ take_over() {
     fi
     .venv/bin/python scripts/orphans.py "$folder/errors.log" >"$folder/orphans"
     [ -s "$folder/orphans" ] || break
-    while IFS=$'\t' read -r address identity; do
-      echo "round $round: taking over $identity" >&2
-      terraform import -input=false -var-file="$folder/values.tfvars.json" "$address" "$identity" </dev/null
-    done <"$folder/orphans"
+    echo "round $round: taking over $(grep -c '^import' "$folder/orphans") things" >&2
+    cat "$folder/orphans" >>"$imports"
   done
   .venv/bin/python scripts/deployment.py explain "$folder/errors.log" "$again"
 }

@@ -2,10 +2,11 @@
 
 usage: orphans.py LOG
 
-Prints for each its address in the configuration and the id that `terraform import` takes, with a tab between them. What
-carries a name of ours, which AWS gives only once, is found so; network and the like are made a second time instead.
+Prints for each a block `import` for Terraform. What carries a name of ours, which AWS gives only once, is found so; network
+and the like are made a second time instead.
 """
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ EXISTS = re.compile(
 
 def main():
     for address, identity in orphans(Path(sys.argv[1]).read_text(errors="replace")):
-        print(f"{address}\t{identity}")
+        print(f"import {{\n  to = {address}\n  id = {json.dumps(identity)}\n}}\n")
 
 
 def orphans(log):
