@@ -17,10 +17,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
+from terraform_provider import Provider, ProviderMissing
+
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".venv-infra" / "bin"
 KEPT = ROOT / ".calve" / "terraform"
 INFRASTRUCTURE = Path("infrastructure")
+STACK = INFRASTRUCTURE / "stack"
 POLICED = [INFRASTRUCTURE, Path("docker"), Path(".github")]
 CHECKOV = {"terraform": INFRASTRUCTURE, "dockerfile": Path("docker"), "github_actions": Path(".github")}
 EXCEPTION = re.compile(r"#\s*(checkov:skip=|trivy:ignore:|hadolint ignore=)([\w,-]+)[:\s#]*(.*)")
@@ -33,6 +36,9 @@ YAML_RULES = {
         "truthy": {"check-keys": False},
     },
 }
+
+
+PROVIDER = Provider()
 
 
 class Failed(Exception):
@@ -54,7 +60,10 @@ def main():
     if unknown := sorted(set(names) - known):
         sys.exit(f"error: there is no check {', '.join(unknown)}\n\nhint: check_infrastructure.sh --list")
     begun = time.monotonic()
-    rows = run(chosen)
+    try:
+        rows = run(chosen)
+    finally:
+        PROVIDER.stop()
     print_table(rows, time.monotonic() - begun)
     if not names or "exceptions" in names:
         print_exceptions()
@@ -101,7 +110,7 @@ def timed(check):
         counts = check()
         if missing := [what for n, what in counts if n == 0 and not what.startswith("exception")]:
             error = f"there was nothing to look at: 0 {', 0 '.join(missing)}"
-    except Failed as failure:
+    except (Failed, ProviderMissing) as failure:
         error = str(failure)
     return counts, time.monotonic() - begun, error
 
@@ -117,19 +126,34 @@ def modules():
 
 def terraform(module):
     def check():
-        data = KEPT / "data" / "_".join(module.relative_to(INFRASTRUCTURE).parts)
-        environment = {"TF_DATA_DIR": str(data), "TF_IN_AUTOMATION": "1"}
+        environment = of_module(module) | PROVIDER.attached(find_provider)
         here = ["scripts/terraform.sh", f"-chdir={module}"]
         call(*here, "init", "-backend=false", "-input=false", "-no-color", environment=environment)
         call(*here, "validate", "-no-color", environment=environment)
         said = call(*here, "test", "-no-color", environment=environment)
         passed = re.search(r"^Success! (\d+) passed", said, re.MULTILINE)
-        n_resources = sum(len(re.findall(r'^resource "', file.read_text(), re.MULTILINE)) for file in module.glob("*.tf"))
-        calls = sum(len(re.findall(r'^module "', file.read_text(), re.MULTILINE)) for file in module.glob("*.tf"))
-        parts = [(n_resources, "resources"), (calls, "modules called")]
-        return [part for part in parts if part[0]] + [(int(passed[1]) if passed else 0, "tests")]
+        text = "\n".join(file.read_text() for file in module.glob("*.tf"))
+        counts = [(len(re.findall(rf'^{kind} "', text, re.MULTILINE)), f"{kind}s") for kind in ("resource", "module")]
+        return [count for count in counts if count[0]] + [(int(passed[1]) if passed else 0, "tests")]
 
     return check
+
+
+def of_module(module):
+    data = KEPT / "data" / "_".join(module.relative_to(INFRASTRUCTURE).parts)
+    return {"TF_DATA_DIR": str(data), "TF_IN_AUTOMATION": "1"}
+
+
+def find_provider():
+    """Installs the provider as the stack wants it, which calls every module and so has the wishes of all."""
+    environment = of_module(STACK)
+    call("scripts/terraform.sh", f"-chdir={STACK}", "init", "-backend=false", "-input=false", "-no-color",
+         environment=environment)  # fmt: skip
+    pattern = "providers/*/hashicorp/aws/*/*/terraform-provider-aws*"
+    found = sorted(Path(environment["TF_DATA_DIR"]).glob(pattern))
+    if len(found) != 1:
+        raise ProviderMissing(f"{STACK} has {len(found)} AWS providers and not one")
+    return found[0]
 
 
 def terraform_format():
