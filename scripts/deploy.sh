@@ -84,7 +84,14 @@ apply() {
     [ "$yes" = y ] || fail "nothing was changed" "$again --yes does not ask"
   fi
   terraform apply -input=false "$plan"
+  ! $emulator || settle
   told
+}
+
+# LocalStack forgets some tags and descriptions that a thing is made with, and keeps them when it is changed.
+settle() {
+  echo "once more, for what an emulator forgets at first" >&2
+  terraform apply -input=false -auto-approve -var-file="$folder/values.tfvars.json" >"$folder/settle.log"
 }
 
 told() {
@@ -100,6 +107,7 @@ take_over() {
   : >"$imports"
   for round in 1 2 3 4 5 6; do
     if attempt apply -input=false -auto-approve -var-file="$folder/values.tfvars.json"; then
+      ! $emulator || settle
       told
       return
     fi

@@ -104,7 +104,8 @@ def prepare(options):
     folder.chmod(0o700)
     write_json(folder / "values.tfvars.json", values)
     write_json(folder / "backend.tfbackend.json", backend(bucket, name, values))
-    exports |= {"name": name, "folder": str(folder), "protected": str(values.get("protected", False)).lower()}
+    exports |= {"name": name, "folder": str(folder)}
+    exports |= {key: str(values.get(key, False)).lower() for key in ("protected", "emulator")}
     for key, value in exports.items():
         print(f"export {key}={shlex.quote(value)}")
 

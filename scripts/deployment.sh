@@ -1,9 +1,10 @@
 # What deploy.sh, destroy.sh and run_mock_generator.sh share; they source it, in the repository's folder.
 # shellcheck shell=bash
 
-# What `prepare` finds out: the middle of all names, where Terraform's own files are, whether it holds data that stays.
+# What `prepare` finds out: the middle of all names, where Terraform's own files are, whether it holds data that stays,
+# whether something plays AWS.
 # shellcheck disable=SC2034 # Some are for who sources this.
-name="" folder="" protected=false
+name="" folder="" protected=false emulator=false
 
 fail() {
   printf 'error: %s\n\nhint: %s\n' "$1" "$2" >&2
