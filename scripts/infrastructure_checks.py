@@ -25,7 +25,12 @@ KEPT = ROOT / ".calve" / "terraform"
 INFRASTRUCTURE = Path("infrastructure")
 STACK = INFRASTRUCTURE / "stack"
 POLICED = [INFRASTRUCTURE, Path("docker"), Path(".github")]
-CHECKOV = {"terraform": INFRASTRUCTURE, "dockerfile": Path("docker"), "github_actions": Path(".github")}
+# Folders for Checkov by the framework, and the files of which it must know something to say.
+CHECKOV = {
+    "terraform": (INFRASTRUCTURE, []),
+    "dockerfile": (Path("docker"), ["*/Dockerfile"]),
+    "github_actions": (Path(".github"), ["workflows/*.yml"]),
+}
 EXCEPTION = re.compile(r"#\s*(checkov:skip=|trivy:ignore:|hadolint ignore=)([\w,-]+)[:\s#]*(.*)")
 YAML_RULES = {
     "extends": "default",
@@ -74,7 +79,7 @@ def main():
 
 def all_checks():
     """By name, the long ones first."""
-    checks = {f"checkov {framework}": policies(framework, path) for framework, path in CHECKOV.items()}
+    checks = {f"checkov {framework}": policies(framework, *where) for framework, where in CHECKOV.items()}
     checks |= {f"module {module.relative_to(INFRASTRUCTURE)}": terraform(module) for module in modules()}
     return checks | {
         "trivy": trivy,
@@ -198,28 +203,32 @@ def reference():
 # Policies.
 
 
-def policies(framework, path):
+def policies(framework, path, patterns):
     def check():
         code, said, errors = answer(
-            TOOLS / "checkov", "--directory", path, "--framework", framework, "--skip-download", "--quiet", "--compact",
+            TOOLS / "checkov", "--directory", path, "--framework", framework, "--skip-download", "--compact",
             "--download-external-modules", "false", "--output", "json",
         )  # fmt: skip
         try:
             reports = json.loads(said)
         except ValueError:
             raise Failed(f"checkov answered with {code}:\n{errors}\n{said}") from None
-        reports = reports if isinstance(reports, list) else [reports]
-        failed = [failure for report in reports for failure in report.get("results", {}).get("failed_checks", [])]
+        results = [report["results"] for report in (reports if isinstance(reports, list) else [reports]) if "results" in report]
+        failed = [failure for result in results for failure in result["failed_checks"]]
         if failed or code:
-            lines = {
-                f"{it['repo_file_path'].lstrip('/')}:{it['file_line_range'][0]}: {it['check_id']} {it['check_name']} ({it['resource']})"
-                for it in failed
-            }
+            lines = {f"{place(it)}: {it['check_id']} {it['check_name']} ({it['resource']})" for it in failed}
             raise Failed("\n".join(sorted(lines)) or f"checkov answered with {code}:\n{errors}\n{said}")
-        # Without anything to look at there is a summary too, but another one.
-        return [(sum(report.get("summary", report)["passed"] for report in reports), "policies passed")]
+        seen = {it["file_path"].lstrip("/") for result in results for kind in result.values() for it in kind if isinstance(it, dict)}
+        wanted = {str(file.relative_to(path)) for pattern in patterns for file in path.glob(pattern)}
+        if unseen := sorted(wanted - seen):
+            raise Failed(f"checkov says nothing of {', '.join(unseen)}: it passes over what it cannot read")
+        return [(sum(len(result["passed_checks"]) for result in results), "policies passed")]
 
     return check
+
+
+def place(failure):
+    return f"{failure['repo_file_path'].lstrip('/')}:{failure['file_line_range'][0]}"
 
 
 def trivy():
@@ -266,8 +275,7 @@ def written_exceptions():
 
 def hadolint():
     names = [file for file in files(Path("docker"), "*Dockerfile*") if file.suffix != ".dockerignore"]
-    call(TOOLS / "hadolint", *names)
-    return [(len(names), "Dockerfiles")]
+    return over(names, "Dockerfiles", TOOLS / "hadolint")
 
 
 def compose():
@@ -283,20 +291,17 @@ def compose():
 
 def actionlint():
     names = files(Path(".github/workflows"), "*.yml")
-    call(TOOLS / "actionlint", "-shellcheck", TOOLS / "shellcheck", *names)
-    return [(len(names), "workflows")]
+    return over(names, "workflows", TOOLS / "actionlint", "-shellcheck", TOOLS / "shellcheck")
 
 
 def yamllint():
     names = [file for root in POLICED for kind in ("*.yml", "*.yaml") for file in files(root, kind)]
-    call(TOOLS / "yamllint", "--strict", "--config-data", json.dumps(YAML_RULES), *names)
-    return [(len(names), "files")]
+    return over(names, "files", TOOLS / "yamllint", "--strict", "--config-data", json.dumps(YAML_RULES))
 
 
 def shellcheck():
     names = [*files(Path("scripts"), "*.sh"), *files(Path("docker"), "*.sh"), Path(".ci/run")]
-    call(TOOLS / "shellcheck", *names)
-    return [(len(names), "scripts")]
+    return over(names, "scripts", TOOLS / "shellcheck")
 
 
 # Running and telling.
@@ -304,6 +309,13 @@ def shellcheck():
 
 def files(root, pattern):
     return sorted(file for file in root.rglob(pattern) if ".terraform" not in file.parts) if root.exists() else []
+
+
+def over(names, what, *command):
+    """Runs a command over files; without any there is nothing to run, which `timed` complains of."""
+    if names:
+        call(*command, *names)
+    return [(len(names), what)]
 
 
 def call(*command, environment=None, stdin=None):
