@@ -76,6 +76,7 @@ resource "aws_route_table_association" "private" {
 }
 
 resource "aws_security_group" "functions" {
+  #checkov:skip=CKV2_AWS_5:The functions are attached to it, in another module.
   count = var.enabled ? 1 : 0
 
   name        = "calve-${var.name}-functions"

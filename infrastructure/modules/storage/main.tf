@@ -18,12 +18,12 @@ data "aws_region" "current" {}
 
 data "aws_partition" "current" {}
 
+#trivy:ignore:AVD-AWS-0089 Who reads and writes objects is told by CloudTrail, for the whole account.
 resource "aws_s3_bucket" "lake" {
   #checkov:skip=CKV_AWS_18:Who reads and writes objects is told by CloudTrail, for the whole account.
   #checkov:skip=CKV_AWS_144:A copy in another region is for those to add who have one; the tables can be copied only as a whole.
   #checkov:skip=CKV_AWS_145:Encrypted with keys of S3 unless kms_key_arn names one, which each request would be paid for.
   #checkov:skip=CKV2_AWS_62:Nobody waits for objects of the lake; snapshots tell of them.
-  #trivy:ignore:AVD-AWS-0089 Who reads and writes objects is told by CloudTrail, for the whole account.
   bucket        = local.bucket
   force_destroy = var.force_destroy
 }
