@@ -7,14 +7,10 @@ resource "aws_lambda_function_url" "ingest" {
   invoke_mode        = "BUFFERED"
 }
 
-# A caller needs two permissions: for the URL, and for the function as called by its URL.
+# A caller needs two permissions: for the URL, and for the function as called by its URL. Those of a public URL are written
+# here too: what the provider grants by itself when it makes one, it does not when a URL becomes public later.
 locals {
-  # (For `public` the provider grants the first when it makes the URL.)
-  url_principals = var.function_url == "iam" ? toset(var.function_url_invokers) : toset([])
-  # Resource names of CloudFormation, which allow letters and digits only.
-  invoke_principals = var.function_url == "public" ? { Everybody = "*" } : {
-    for principal in local.url_principals : "Invoker${substr(sha256(principal), 0, 16)}" => principal
-  }
+  url_principals = toset(concat(var.function_url_invokers, [for principal in ["*"] : principal if var.function_url == "public"]))
 }
 
 resource "aws_lambda_permission" "url" {
@@ -24,16 +20,14 @@ resource "aws_lambda_permission" "url" {
   action                 = "lambda:InvokeFunctionUrl"
   function_name          = module.ingest.name
   principal              = each.value
-  function_url_auth_type = "AWS_IAM"
-
-  depends_on = [aws_lambda_function_url.ingest]
+  function_url_auth_type = aws_lambda_function_url.ingest[0].authorization_type
 }
 
 # The second one by CloudFormation, since this version of the provider cannot say `InvokedViaFunctionUrl`. Without that the
 # principals, `*` among them, might invoke the function itself, with payloads that look like those of a queue or stream.
 resource "aws_cloudformation_stack" "url" {
   #checkov:skip=CKV_AWS_124:Nobody needs to hear of these events; the apply that causes them waits for them
-  count = length(local.invoke_principals) == 0 ? 0 : 1
+  count = length(local.url_principals) == 0 ? 0 : 1
 
   name = "${local.prefix}-function-url"
 
@@ -41,7 +35,7 @@ resource "aws_cloudformation_stack" "url" {
     AWSTemplateFormatVersion = "2010-09-09"
     Description              = "Who may invoke ${local.prefix}-ingest by its URL."
     Resources = {
-      for key, principal in local.invoke_principals : key => {
+      for principal in local.url_principals : "Invoker${substr(sha256(principal), 0, 16)}" => {
         Type = "AWS::Lambda::Permission"
         Properties = {
           Action                = "lambda:InvokeFunction"

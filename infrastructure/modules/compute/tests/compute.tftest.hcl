@@ -169,13 +169,13 @@ run "a_public_url_has_to_be_asked_for" {
     function_url = "public"
   }
   assert {
-    condition     = aws_lambda_function_url.ingest[0].authorization_type == "NONE" && length(aws_lambda_permission.url) == 0
-    error_message = "A public URL must want no signatures."
+    condition     = aws_lambda_function_url.ingest[0].authorization_type == "NONE" && [for permission in aws_lambda_permission.url : "${permission.action} ${permission.principal} ${permission.function_url_auth_type}"] == ["lambda:InvokeFunctionUrl * NONE"]
+    error_message = "A public URL must want no signatures, and everybody may call it."
   }
   assert {
-    condition = jsondecode(aws_cloudformation_stack.url[0].template_body).Resources.Everybody.Properties == {
-      Action = "lambda:InvokeFunction", FunctionName = "calve-prod-ingest", Principal = "*", InvokedViaFunctionUrl = true
-    }
+    condition = [for resource in values(jsondecode(aws_cloudformation_stack.url[0].template_body).Resources) : resource.Properties] == [
+      { Action = "lambda:InvokeFunction", FunctionName = "calve-prod-ingest", Principal = "*", InvokedViaFunctionUrl = true },
+    ]
     error_message = "Everybody must be allowed to invoke the function by its URL alone."
   }
 }
