@@ -7,7 +7,7 @@ usage() {
   cat <<'USAGE'
 Deploys an environment with Terraform, and prints where events go.
 
-usage: scripts/deploy.sh ENVIRONMENT [--developer NAME] [--values FILE] [--plan | --check | --yes | --unlock ID]
+usage: scripts/deploy.sh ENVIRONMENT [--developer NAME] [--values FILE] [--plan | --check | --yes | --take-over | --unlock ID]
 
   ENVIRONMENT       local, dev, int, prod: a folder of infrastructure/environments
   --developer NAME  whose system it is, where several share an environment (dev); also CALVE_DEVELOPER
@@ -15,10 +15,11 @@ usage: scripts/deploy.sh ENVIRONMENT [--developer NAME] [--values FILE] [--plan 
   --plan            say what would change, and change nothing
   --check           the same, and end with 2 when something would
   --yes             change it without asking
+  --take-over       the same, and take what is there under our names into the state: a run was killed that had made it
   --unlock ID       take away the lock of a run that was cut off
 
-It changes what differs from the values and nothing else; a run that was cut off is just run again. What functions are
-made of comes from scripts/build.sh. With AWS_ENDPOINT_URL, and always for `local`, it deploys to what plays AWS there
+It changes what differs from the values and nothing else. A run that was stopped is just run again; after one that was
+killed the error says what else to do. What functions are made of comes from scripts/build.sh. With AWS_ENDPOINT_URL, and always for `local`, it deploys to what plays AWS there
 (local: http://127.0.0.1:4566); what that cannot do stands in infrastructure/environments/emulator.json, and where its
 catalog is in CALVE_CATALOG_URI, CALVE_CATALOG_WAREHOUSE, CALVE_CATALOG_AUTH and CALVE_CATALOG_CREDENTIAL, if they are set.
 USAGE
@@ -36,7 +37,7 @@ while [ $# -gt 0 ]; do
       again+=" $1 $2"
       shift 2
       ;;
-    --plan | --check | --yes) action=${1#--}; shift ;;
+    --plan | --check | --yes | --take-over) action=${1#--}; shift ;;
     --unlock)
       [ $# -ge 2 ] || fail "$1 needs a value" "scripts/deploy.sh --help"
       action=unlock lock=$2
@@ -63,6 +64,7 @@ main() {
     plan) terraform plan -input=false -var-file="$folder/values.tfvars.json" ;;
     check) check ;;
     ask | yes) apply ;;
+    take-over) take_over ;;
   esac
 }
 
@@ -82,8 +84,39 @@ apply() {
     [ "$yes" = y ] || fail "nothing was changed" "$again --yes does not ask"
   fi
   terraform apply -input=false "$plan"
+  ! $emulator || settle
+  told
+}
+
+# LocalStack forgets some tags and descriptions that a thing is made with, and keeps them when it is changed.
+settle() {
+  echo "once more, for what an emulator forgets at first" >&2
+  terraform apply -input=false -auto-approve -var-file="$folder/values.tfvars.json" >"$folder/settle.log"
+}
+
+told() {
   terraform output -json >"$folder/outputs.json"
   .venv/bin/python scripts/deployment.py tell "$folder/outputs.json"
+}
+
+# What cannot be made because it is there shows only when what it needs is there: so several rounds.
+take_over() {
+  # Terraform takes what to import from its configuration alone.
+  local round imports=infrastructure/stack/taken_over.tf
+  trap 'rm -f infrastructure/stack/taken_over.tf' EXIT
+  : >"$imports"
+  for round in 1 2 3 4 5 6; do
+    if attempt apply -input=false -auto-approve -var-file="$folder/values.tfvars.json"; then
+      ! $emulator || settle
+      told
+      return
+    fi
+    .venv/bin/python scripts/orphans.py "$folder/errors.log" >"$folder/orphans"
+    [ -s "$folder/orphans" ] || break
+    echo "round $round: taking over $(grep -c '^import' "$folder/orphans") things" >&2
+    cat "$folder/orphans" >>"$imports"
+  done
+  .venv/bin/python scripts/deployment.py explain "$folder/errors.log" "$again"
 }
 
 main

@@ -30,6 +30,7 @@ from pathlib import Path
 import botocore.exceptions
 import botocore.session
 
+from orphans import orphans, plain
 from package_function import NotPackable, architecture
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -103,7 +104,8 @@ def prepare(options):
     folder.chmod(0o700)
     write_json(folder / "values.tfvars.json", values)
     write_json(folder / "backend.tfbackend.json", backend(bucket, name, values))
-    exports |= {"name": name, "folder": str(folder), "protected": str(values.get("protected", False)).lower()}
+    exports |= {"name": name, "folder": str(folder)}
+    exports |= {key: str(values.get(key, False)).lower() for key in ("protected", "emulator")}
     for key, value in exports.items():
         print(f"export {key}={shlex.quote(value)}")
 
@@ -183,7 +185,7 @@ def check_account(wanted, environment, emulator):
 
 def account(options):
     values = read_values(options.environment)
-    os.environ.setdefault("AWS_REGION", values["region"])
+    os.environ.setdefault("AWS_DEFAULT_REGION", values["region"])
     check_account(options.account, options.environment, values.get("emulator", False))
 
 
@@ -259,7 +261,7 @@ def backend(bucket, name, values):
 
 def explain(options):
     """Says which command mends what a log of Terraform complains about, if we know one."""
-    log = re.sub(r"\x1b\[[0-9;]*m|^[│╷╵] ?", "", Path(options.log).read_text(errors="replace"), flags=re.MULTILINE)
+    log = plain(Path(options.log).read_text(errors="replace"))
     again = options.command
     if "Error acquiring the state lock" in log:
         lock = re.search(r"^\s*ID:\s+(\S+)", log, re.MULTILINE)
@@ -272,10 +274,9 @@ def explain(options):
         fail("the lake bucket has objects, and this environment does not throw data away by itself", f"{again} --empty")
     if re.search("prevent_destroy|Instance cannot be destroyed", log):
         fail("what is protected would be destroyed or replaced", "the README of infrastructure/modules/storage says how protection is taken off")
-    if orphans := re.findall(r"(?:EntityAlreadyExists|ResourceConflictException|already exists)[^\n]*", log):
-        fail(f"{len(orphans)} things are there that the state does not know: a run was killed before it wrote them down",
-             "remove each, or take it over: the errors above name them; TF_DATA_DIR=.calve/deploy/NAME/data "
-             "scripts/terraform.sh -chdir=infrastructure/stack import -var-file=… ADDRESS ID")  # fmt: skip
+    if found := orphans(log):
+        fail(f"{len(found)} things are there that the state does not know: another run was killed before it wrote them down",
+             f"when nobody else made them: {again} --take-over")  # fmt: skip
     fail("Terraform did not get to the end; its own words stand above", f"mend what they name; what was made stays, and {again} goes on from there")
 
 

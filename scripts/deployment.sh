@@ -1,9 +1,10 @@
 # What deploy.sh, destroy.sh and run_mock_generator.sh share; they source it, in the repository's folder.
 # shellcheck shell=bash
 
-# What `prepare` finds out: the middle of all names, where Terraform's own files are, whether it holds data that stays.
+# What `prepare` finds out: the middle of all names, where Terraform's own files are, whether it holds data that stays,
+# whether something plays AWS.
 # shellcheck disable=SC2034 # Some are for who sources this.
-name="" folder="" protected=false
+name="" folder="" protected=false emulator=false
 
 fail() {
   printf 'error: %s\n\nhint: %s\n' "$1" "$2" >&2
@@ -25,8 +26,11 @@ prepare() {
 
 # Terraform, and what to do about its errors. `again` is the command that was given.
 terraform() {
-  local errors=$folder/errors.log code=0
-  # Errors to the screen and the file, all else where it belongs.
-  { ./scripts/terraform.sh -chdir=infrastructure/stack "$@" 2>&1 >&3 | tee "$errors" >&2; } 3>&1 || code=$?
-  [ $code -eq 0 ] || .venv/bin/python scripts/deployment.py explain "$errors" "${again:-scripts/deploy.sh}" || exit 1
+  attempt "$@" ||
+    .venv/bin/python scripts/deployment.py explain "$folder/errors.log" "${again:-scripts/deploy.sh}" || exit 1
+}
+
+# Terraform, with its errors on the screen and in a file, and all else where it belongs.
+attempt() {
+  { ./scripts/terraform.sh -chdir=infrastructure/stack "$@" 2>&1 >&3 | tee "$folder/errors.log" >&2; } 3>&1
 }
