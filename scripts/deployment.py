@@ -148,8 +148,10 @@ def for_emulator(environment, values):
     machine = platform.machine().replace("aarch64", "arm64").replace("AMD64", "x86_64")
     merge(values, {"compute": {"architecture": machine}})
     for setting, (module, group, attribute) in CATALOG_SETTINGS.items():
-        if os.environ.get(setting):
-            merge(values, {module: {group: {attribute: os.environ[setting]}}})
+        # In containers functions reach the catalog by another name than commands on this machine.
+        given = os.environ.get(setting.replace("CALVE_", "CALVE_LOCAL_", 1)) or os.environ.get(setting)
+        if given:
+            merge(values, {module: {group: {attribute: given}}})
     exports = {"AWS_ENDPOINT_URL": endpoint}
     if "AWS_ACCESS_KEY_ID" not in os.environ:
         exports |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}

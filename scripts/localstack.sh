@@ -109,7 +109,7 @@ print_env() {
   if [ -e "$folder/docker" ]; then
     read -r port catalog_port <"$folder/docker"
     endpoint=http://127.0.0.1:$port catalog=http://127.0.0.1:$catalog_port functions_catalog=http://seaweedfs:8181
-    s3=http://127.0.0.1:8333 warehouse=s3://tables key=calve-test-writer secret=calve-test-writer-secret
+    s3=http://127.0.0.1:${SEAWEEDFS_S3_PORT:-8333} warehouse=s3://tables key=calve-test-writer secret=calve-test-writer-secret
   else
     eval "$(servers env)"
     endpoint=$CALVE_TEST_CLOUD_ENDPOINT catalog=$CALVE_TEST_CATALOG_URI functions_catalog=$CALVE_TEST_CATALOG_URI

@@ -6,8 +6,11 @@ before it runs. With LAMBDA_RUNTIME_EXECUTOR=process functions run as processes 
 
 import contextlib
 import hashlib
+import logging
 import os
+import sys
 import threading
+import traceback
 import uuid
 
 
@@ -22,7 +25,22 @@ def main():
     wake_to_stop()
     from localstack.runtime.main import main as run
 
-    run()
+    end_with(run)
+
+
+def end_with(run):
+    """Ends the process once all services are stopped, with threads that wait for an answer which nobody gives any more."""
+    code = 1
+    try:
+        run()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    except Exception:
+        traceback.print_exc()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def allow_lock_in_annotations():

@@ -40,6 +40,7 @@ main() {
     fuzz
     step "faults, $long_fault_runs runs of each" .venv/bin/python scripts/servers.py run -- \
       ./scripts/faults.sh --with-servers --runs $long_fault_runs --seed 1
+    step "functions on LocalStack" .venv/bin/python tests/localstack/functions.py
     [ ! -x scripts/bench.sh ] || step "gate" ./scripts/bench.sh --gate
     [ ! -x scripts/bench.sh ] || step "functions as they are deployed" ./scripts/bench.sh --functions
   fi

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from servers import dies_with
 
 API = "/2018-06-01/runtime"
-INIT_SECONDS = 10  # Of AWS; a start under an emulator may need some.
+INIT_SECONDS = 10  # Of AWS, which then begins anew and lets it take as long as an invocation.
 ANSWER_BYTES = 6 * 1024 * 1024 + 100  # Of AWS.
 
 # The kernel ends a child when the thread ends that started it, so all are started by one that lives as long as we do.
@@ -74,7 +74,8 @@ class Sandbox:
         """Blocks until the process has answered, ended, or run out of time; the last two end the sandbox."""
         is_first = self.init_ms is None
         self.invocations.put(invocation)
-        what, detail = self.next_event(INIT_SECONDS)
+        init_s = max(INIT_SECONDS, invocation.timeout_s)
+        what, detail = self.next_event(init_s)
         taken = time.monotonic()
         is_taken = what == "taken"
         if is_taken:
@@ -92,7 +93,7 @@ class Sandbox:
                 status = "error" if is_taken or is_first else "untaken"
                 payload = failure(invocation, "Runtime.ExitError", explain_end(detail))
             case "silence":
-                seconds = invocation.timeout_s if is_taken else INIT_SECONDS
+                seconds = invocation.timeout_s if is_taken else init_s
                 status = "timeout"
                 payload = failure(invocation, "Sandbox.Timedout", f"Task timed out after {seconds:.2f} seconds")
         return Outcome(payload, status, self.log.take(), duration_ms, self.init_ms if is_first else None)

@@ -6,8 +6,11 @@ Starts the servers it needs and ends them. The binaries of the functions are tho
 import io
 import json
 import os
+import platform
 import select
+import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -15,6 +18,7 @@ import time
 import unittest
 import urllib.request
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import botocore.session
@@ -23,6 +27,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 BINARIES = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "quick"
 ROLE = "arn:aws:iam::000000000000:role/function"
+EMULATORS = ["qemu-aarch64-static", "qemu-aarch64"]
 PATIENCE_S = 60
 
 
@@ -78,6 +83,21 @@ def packed(bootstrap):
         entry.compress_type = zipfile.ZIP_DEFLATED
         file.writestr(entry, bootstrap)
     return archive.getvalue()
+
+
+def elf(machine, code):
+    """A program of this code alone, for this machine."""
+    start = 0x400000
+    size = 64 + 56 + len(code)
+    identity = b"\x7fELF\x02\x01\x01" + bytes(9)
+    head = struct.pack("<HHIQQQIHHHHHH", 2, machine, 1, start + 120, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    segment = struct.pack("<IIQQQQQQ", 1, 5, 0, start, start, size, size, 0x1000)
+    return identity + head + segment + code
+
+
+def arm64_exit(status):
+    """`mov x0, status; mov x8, 93; svc 0`."""
+    return elf(183, struct.pack("<III", 0xD2800000 | status << 5, 0xD2800BA8, 0xD4000001))
 
 
 def scripted():
@@ -165,8 +185,6 @@ class Functions(unittest.TestCase):
         self.check_failure({"answer_bytes": 6 * 1024 * 1024 + 200}, "Function.ResponseSizeTooLarge", "6291556 bytes")
 
     def test_invocations_at_the_same_time_get_a_process_each(self):
-        from concurrent.futures import ThreadPoolExecutor
-
         with ThreadPoolExecutor(3) as pool:
             answers = list(pool.map(self.invoke, [{"sleep_s": 1}] * 3))
         self.assertEqual([failed for failed, _ in answers], [False] * 3)
@@ -220,19 +238,43 @@ class Functions(unittest.TestCase):
         self.assertEqual([json.loads(message["Body"])["n"] for message in messages], [3])
         self.assertEqual(n_messages(sqs, events), 0)
 
-    def test_a_bootstrap_for_another_machine_is_refused_when_it_is_created(self):
-        elf = b"\x7fELF\x02\x01\x01" + bytes(9) + (2).to_bytes(2, "little") + (243).to_bytes(2, "little")
+    def reason_of_failure(self, name, bootstrap, architecture):
+        """Why the function cannot be used after it was created."""
         functions = self.servers.client("lambda")
         functions.create_function(
-            FunctionName="foreign", Code={"ZipFile": packed(elf)}, Runtime="provided.al2023", Handler="x", Role=ROLE
+            FunctionName=name,
+            Code={"ZipFile": packed(bootstrap)},
+            Architectures=[architecture],
+            Runtime="provided.al2023",
+            Handler="bootstrap",
+            Role=ROLE,
         )
 
         def failed():
-            configuration = functions.get_function(FunctionName="foreign")["Configuration"]
+            configuration = functions.get_function(FunctionName=name)["Configuration"]
             return configuration if configuration["State"] == "Failed" else None
 
-        reason = await_("the function is refused", failed)["StateReason"]
-        self.assertRegex(reason, "`bootstrap` is built for ELF machine 243, this machine is .*: install qemu-user-static")
+        return await_("the function is refused", failed)["StateReason"]
+
+    def test_a_bootstrap_for_arm64_runs_where_there_is_an_emulator_and_is_refused_elsewhere(self):
+        if platform.machine() in ("aarch64", "arm64") or any(map(shutil.which, EMULATORS)):
+            self.servers.create_function("arm64", packed(arm64_exit(7)), Architectures=["arm64"])
+            failed, answer = self.servers.invoke("arm64", {})
+            self.assertTrue(failed)
+            self.assertRegex(answer["errorMessage"], "Runtime exited with error: exit status 7$")
+        else:
+            reason = self.reason_of_failure("arm64", arm64_exit(7), "arm64")
+            self.assertRegex(reason, "`bootstrap` is built for arm64, this machine is x86_64: install qemu-user-static")
+
+    def test_a_bootstrap_that_no_emulator_runs_is_refused(self):
+        reason = self.reason_of_failure("foreign", elf(243, b""), "x86_64")
+        self.assertRegex(reason, "`bootstrap` is built for ELF machine 243, this machine is ")
+
+    def test_a_bootstrap_of_another_architecture_than_declared_is_refused(self):
+        mine = Path(sys.executable).resolve().read_bytes()[:4096]
+        declared = "x86_64" if platform.machine() in ("aarch64", "arm64") else "arm64"
+        reason = self.reason_of_failure("misdeclared", mine, declared)
+        self.assertRegex(reason, f"the function is declared as {declared}$")
 
     def test_events_in_a_queue_become_rows_by_the_real_function(self):
         env, sqs = self.servers.env, self.servers.client("sqs")
