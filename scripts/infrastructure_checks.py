@@ -13,6 +13,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -41,8 +42,7 @@ YAML_RULES = {
         "truthy": {"check-keys": False},
     },
 }
-
-
+COUNTED = 64  # Characters of the table's widest column.
 PROVIDER = Provider()
 
 
@@ -260,14 +260,15 @@ def exceptions():
 
 
 def written_exceptions():
-    """Place, policy and reason of each. One without a reason has that of the exception right above it."""
+    """Place, policy and reason of each. The reason stands behind it, or in the comment above it."""
     for file in [file for root in POLICED for file in files(root, "*") if file.is_file() and file.suffix != ".md"]:
-        reason = ""
+        above = ""
         for number, line in enumerate(file.read_text().splitlines(), 1):
-            found = EXCEPTION.search(line)
-            reason = found and (found[3].strip() or reason)
-            if found:
-                yield f"{file}:{number}", found[2], reason
+            if found := EXCEPTION.search(line):
+                above = found[3].strip() or above
+                yield f"{file}:{number}", found[2], above
+            else:
+                above = line.strip().lstrip("#").strip() if line.strip().startswith("#") else ""
 
 
 # Docker, workflows, scripts.
@@ -340,17 +341,18 @@ def answer(*command, environment=None, stdin=None):
 
 
 def print_table(rows, seconds):
-    said = {name: "FAILED" if error else ", ".join(f"{n:,} {what}" for n, what in counts) for name, (counts, _, error) in rows.items()}
-    wide, wider = max(map(len, [*rows, "check"])), max(map(len, [*said.values(), "counted"]))
-    print(f"{'check':<{wide}}  {'counted':<{wider}}  seconds")
-    for name, (_, took, _) in rows.items():
-        print(f"{name:<{wide}}  {said[name]:<{wider}}  {took:7.1f}")
+    wide = max(map(len, [*rows, "check"]))
+    print(f"{'check':<{wide}}  {'counted':<{COUNTED}}  seconds")
+    for name, (counts, took, error) in rows.items():
+        said = "FAILED" if error else ", ".join(f"{n:,} {what}" for n, what in counts)
+        for i, line in enumerate(textwrap.wrap(said, COUNTED) or [""]):
+            print(f"{'' if i else name:<{wide}}  {line:<{COUNTED}}  {'' if i else f'{took:7.1f}'}".rstrip())
     totals = {}
     for counts, _, _ in rows.values():
         for n, what in counts:
             if what in ("resources", "tests", "policies passed"):
                 totals[what] = totals.get(what, 0) + n
-    print(f"{'all':<{wide}}  {', '.join(f'{n:,} {what}' for what, n in totals.items()):<{wider}}  {seconds:7.1f}")
+    print(f"{'all':<{wide}}  {', '.join(f'{n:,} {what}' for what, n in totals.items()):<{COUNTED}}  {seconds:7.1f}")
 
 
 def print_exceptions():
