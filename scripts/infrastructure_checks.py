@@ -13,6 +13,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -25,7 +26,12 @@ KEPT = ROOT / ".calve" / "terraform"
 INFRASTRUCTURE = Path("infrastructure")
 STACK = INFRASTRUCTURE / "stack"
 POLICED = [INFRASTRUCTURE, Path("docker"), Path(".github")]
-CHECKOV = {"terraform": INFRASTRUCTURE, "dockerfile": Path("docker"), "github_actions": Path(".github")}
+# Folders for Checkov by the framework, and the files of which it must know something to say.
+CHECKOV = {
+    "terraform": (INFRASTRUCTURE, []),
+    "dockerfile": (Path("docker"), ["*/Dockerfile"]),
+    "github_actions": (Path(".github"), ["workflows/*.yml"]),
+}
 EXCEPTION = re.compile(r"#\s*(checkov:skip=|trivy:ignore:|hadolint ignore=)([\w,-]+)[:\s#]*(.*)")
 YAML_RULES = {
     "extends": "default",
@@ -36,8 +42,7 @@ YAML_RULES = {
         "truthy": {"check-keys": False},
     },
 }
-
-
+COUNTED = 64  # Characters of the table's widest column.
 PROVIDER = Provider()
 
 
@@ -74,7 +79,7 @@ def main():
 
 def all_checks():
     """By name, the long ones first."""
-    checks = {f"checkov {framework}": policies(framework, path) for framework, path in CHECKOV.items()}
+    checks = {f"checkov {framework}": policies(framework, *where) for framework, where in CHECKOV.items()}
     checks |= {f"module {module.relative_to(INFRASTRUCTURE)}": terraform(module) for module in modules()}
     return checks | {
         "trivy": trivy,
@@ -198,28 +203,32 @@ def reference():
 # Policies.
 
 
-def policies(framework, path):
+def policies(framework, path, patterns):
     def check():
         code, said, errors = answer(
-            TOOLS / "checkov", "--directory", path, "--framework", framework, "--skip-download", "--quiet", "--compact",
+            TOOLS / "checkov", "--directory", path, "--framework", framework, "--skip-download", "--compact",
             "--download-external-modules", "false", "--output", "json",
         )  # fmt: skip
         try:
             reports = json.loads(said)
         except ValueError:
             raise Failed(f"checkov answered with {code}:\n{errors}\n{said}") from None
-        reports = reports if isinstance(reports, list) else [reports]
-        failed = [failure for report in reports for failure in report.get("results", {}).get("failed_checks", [])]
+        results = [report["results"] for report in (reports if isinstance(reports, list) else [reports]) if "results" in report]
+        failed = [failure for result in results for failure in result["failed_checks"]]
         if failed or code:
-            lines = {
-                f"{it['repo_file_path'].lstrip('/')}:{it['file_line_range'][0]}: {it['check_id']} {it['check_name']} ({it['resource']})"
-                for it in failed
-            }
+            lines = {f"{place(it)}: {it['check_id']} {it['check_name']} ({it['resource']})" for it in failed}
             raise Failed("\n".join(sorted(lines)) or f"checkov answered with {code}:\n{errors}\n{said}")
-        # Without anything to look at there is a summary too, but another one.
-        return [(sum(report.get("summary", report)["passed"] for report in reports), "policies passed")]
+        seen = {it["file_path"].lstrip("/") for result in results for kind in result.values() for it in kind if isinstance(it, dict)}
+        wanted = {str(file.relative_to(path)) for pattern in patterns for file in path.glob(pattern)}
+        if unseen := sorted(wanted - seen):
+            raise Failed(f"checkov says nothing of {', '.join(unseen)}: it passes over what it cannot read")
+        return [(sum(len(result["passed_checks"]) for result in results), "policies passed")]
 
     return check
+
+
+def place(failure):
+    return f"{failure['repo_file_path'].lstrip('/')}:{failure['file_line_range'][0]}"
 
 
 def trivy():
@@ -251,14 +260,15 @@ def exceptions():
 
 
 def written_exceptions():
-    """Place, policy and reason of each. One without a reason has that of the exception right above it."""
+    """Place, policy and reason of each. The reason stands behind it, or in the comment above it."""
     for file in [file for root in POLICED for file in files(root, "*") if file.is_file() and file.suffix != ".md"]:
-        reason = ""
+        above = ""
         for number, line in enumerate(file.read_text().splitlines(), 1):
-            found = EXCEPTION.search(line)
-            reason = found and (found[3].strip() or reason)
-            if found:
-                yield f"{file}:{number}", found[2], reason
+            if found := EXCEPTION.search(line):
+                above = found[3].strip() or above
+                yield f"{file}:{number}", found[2], above
+            else:
+                above = line.strip().lstrip("#").strip() if line.strip().startswith("#") else ""
 
 
 # Docker, workflows, scripts.
@@ -266,8 +276,7 @@ def written_exceptions():
 
 def hadolint():
     names = [file for file in files(Path("docker"), "*Dockerfile*") if file.suffix != ".dockerignore"]
-    call(TOOLS / "hadolint", *names)
-    return [(len(names), "Dockerfiles")]
+    return over(names, "Dockerfiles", TOOLS / "hadolint")
 
 
 def compose():
@@ -283,20 +292,17 @@ def compose():
 
 def actionlint():
     names = files(Path(".github/workflows"), "*.yml")
-    call(TOOLS / "actionlint", "-shellcheck", TOOLS / "shellcheck", *names)
-    return [(len(names), "workflows")]
+    return over(names, "workflows", TOOLS / "actionlint", "-shellcheck", TOOLS / "shellcheck")
 
 
 def yamllint():
     names = [file for root in POLICED for kind in ("*.yml", "*.yaml") for file in files(root, kind)]
-    call(TOOLS / "yamllint", "--strict", "--config-data", json.dumps(YAML_RULES), *names)
-    return [(len(names), "files")]
+    return over(names, "files", TOOLS / "yamllint", "--strict", "--config-data", json.dumps(YAML_RULES))
 
 
 def shellcheck():
     names = [*files(Path("scripts"), "*.sh"), *files(Path("docker"), "*.sh"), Path(".ci/run")]
-    call(TOOLS / "shellcheck", *names)
-    return [(len(names), "scripts")]
+    return over(names, "scripts", TOOLS / "shellcheck")
 
 
 # Running and telling.
@@ -304,6 +310,13 @@ def shellcheck():
 
 def files(root, pattern):
     return sorted(file for file in root.rglob(pattern) if ".terraform" not in file.parts) if root.exists() else []
+
+
+def over(names, what, *command):
+    """Runs a command over files; without any there is nothing to run, which `timed` complains of."""
+    if names:
+        call(*command, *names)
+    return [(len(names), what)]
 
 
 def call(*command, environment=None, stdin=None):
@@ -328,17 +341,18 @@ def answer(*command, environment=None, stdin=None):
 
 
 def print_table(rows, seconds):
-    said = {name: "FAILED" if error else ", ".join(f"{n:,} {what}" for n, what in counts) for name, (counts, _, error) in rows.items()}
-    wide, wider = max(map(len, [*rows, "check"])), max(map(len, [*said.values(), "counted"]))
-    print(f"{'check':<{wide}}  {'counted':<{wider}}  seconds")
-    for name, (_, took, _) in rows.items():
-        print(f"{name:<{wide}}  {said[name]:<{wider}}  {took:7.1f}")
+    wide = max(map(len, [*rows, "check"]))
+    print(f"{'check':<{wide}}  {'counted':<{COUNTED}}  seconds")
+    for name, (counts, took, error) in rows.items():
+        said = "FAILED" if error else ", ".join(f"{n:,} {what}" for n, what in counts)
+        for i, line in enumerate(textwrap.wrap(said, COUNTED) or [""]):
+            print(f"{'' if i else name:<{wide}}  {line:<{COUNTED}}  {'' if i else f'{took:7.1f}'}".rstrip())
     totals = {}
     for counts, _, _ in rows.values():
         for n, what in counts:
             if what in ("resources", "tests", "policies passed"):
                 totals[what] = totals.get(what, 0) + n
-    print(f"{'all':<{wide}}  {', '.join(f'{n:,} {what}' for what, n in totals.items()):<{wider}}  {seconds:7.1f}")
+    print(f"{'all':<{wide}}  {', '.join(f'{n:,} {what}' for what, n in totals.items()):<{COUNTED}}  {seconds:7.1f}")
 
 
 def print_exceptions():
