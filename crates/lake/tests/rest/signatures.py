@@ -1,10 +1,11 @@
 """Holds signed requests against botocore, which shares no code with Calve.
 
 Reads from stdin {"access_key", "secret_key", "requests": [...]}; each request has `service`, `region`, `token` or null,
-`now` (as in X-Amz-Date), `method`, `url`, `headers` and `body` as they were sent. Prints how many were right; fails with
-the first one that was not.
+`now` (as in X-Amz-Date), `method`, `url`, `headers` and `body` (or `body_base64`) as they were sent. Prints how many were
+right; fails with the first one that was not.
 """
 
+import base64
 import datetime
 import hashlib
 import json
@@ -15,8 +16,8 @@ import botocore.awsrequest
 import botocore.credentials
 
 # What a signer must not leave out, where the request has it.
-SIGNED = ["host", "x-amz-date", "x-amz-content-sha256", "x-amz-security-token", "content-type", "idempotency-key",
-          "x-iceberg-access-delegation"]  # fmt: skip
+SIGNED = ["host", "x-amz-date", "x-amz-content-sha256", "x-amz-security-token", "content-type", "content-encoding",
+          "idempotency-key", "x-iceberg-access-delegation"]  # fmt: skip
 # What botocore adds by itself.
 ADDED = ["host", "authorization", "x-amz-date", "x-amz-security-token"]
 
@@ -31,7 +32,7 @@ def main():
 def check(request, access_key, secret_key):
     sent = {name.lower(): value for name, value in request["headers"]}
     signed = sent["authorization"].split("SignedHeaders=")[1].split(",")[0].split(";")
-    body = request["body"].encode()
+    body = base64.b64decode(request["body_base64"]) if "body_base64" in request else request["body"].encode()
     problems = [f"`{name}` is not signed" for name in SIGNED if name in sent and name not in signed]
     if sent.get("x-amz-security-token") != request["token"]:
         problems.append("the session token is not sent as it is")

@@ -65,6 +65,11 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) gzip: bool,
 
+    /// Sign requests for this service of AWS (SigV4), with the credentials and, where the URL names none, the
+    /// region of the environment
+    #[arg(long, value_enum, value_name = "SERVICE")]
+    pub(crate) sign: Option<Service>,
+
     /// Events in one message of a queue or record of a stream, as NDJSON
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) pack: u32,
@@ -103,7 +108,7 @@ Examples:
   generator --seconds 10 --rate 5000 \\
       --to http://127.0.0.1:9000/2015-03-31/functions/ingest/invocations
   generator --seconds 60 --concurrency 16 --gzip --output json \\
-      --to https://abc.lambda-url.eu-central-1.on.aws/
+      --sign lambda --to https://abc.lambda-url.eu-central-1.on.aws/
   generator --seconds 60 --rate 10000 --batch 1000 --pack 100 --compress zstd \\
       --to sqs:https://sqs.eu-central-1.amazonaws.com/123456789012/events
 
@@ -145,6 +150,15 @@ pub(crate) enum Compress {
     Gzip,
     /// Zstandard
     Zstd,
+}
+
+/// A service of AWS that checks signatures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Service {
+    /// A Function URL with IAM auth, or the invoke API
+    Lambda,
+    /// An API of API Gateway with IAM auth
+    ExecuteApi,
 }
 
 /// How the summary is printed.
@@ -189,6 +203,11 @@ pub(crate) enum ArgsError {
     )]
     GzipWithoutRequests { to: String },
     #[error(
+        "`--sign` is for requests over HTTP, and `{to}` is not reached by them\n\
+         hint: leave it out: what goes to queues and streams of AWS is signed anyhow"
+    )]
+    SignWithoutRequests { to: String },
+    #[error(
         "`--gzip` compresses bodies, and `--as {wrapper}` has none\nhint: leave it out, or send `--as function-url`"
     )]
     GzipWithoutBody { wrapper: &'static str },
@@ -224,10 +243,13 @@ impl Args {
                 to: self.to.to_string(),
             });
         }
-        if self.gzip && !matches!(self.to, Target::Http(_)) {
-            return Err(ArgsError::GzipWithoutRequests {
-                to: self.to.to_string(),
-            });
+        let is_http = matches!(self.to, Target::Http(_));
+        let to = || self.to.to_string();
+        if self.gzip && !is_http {
+            return Err(ArgsError::GzipWithoutRequests { to: to() });
+        }
+        if self.sign.is_some() && !is_http {
+            return Err(ArgsError::SignWithoutRequests { to: to() });
         }
         Ok(())
     }
@@ -270,6 +292,16 @@ impl From<ShapeName> for Shape {
             ShapeName::Deep => Self::Deep,
             ShapeName::Sparse => Self::Sparse,
             ShapeName::Hostile => Self::Hostile,
+        }
+    }
+}
+
+impl Service {
+    /// Its name in a signature.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Lambda => "lambda",
+            Self::ExecuteApi => "execute-api",
         }
     }
 }

@@ -229,7 +229,8 @@ async fn put_to_stream(
     Ok(answers.collect())
 }
 
-async fn sdk_config(args: &Args, host: Option<String>) -> SdkConfig {
+/// What the environment says of AWS: credentials, region, and where it is asked if not at this host.
+pub(crate) async fn sdk_config(args: &Args, host: Option<String>) -> SdkConfig {
     let http = HttpClient::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .build_https();

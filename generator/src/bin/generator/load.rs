@@ -2,6 +2,7 @@
 
 mod road;
 mod schedule;
+mod sign;
 mod tally;
 
 use std::error::Error;

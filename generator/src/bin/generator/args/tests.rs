@@ -43,6 +43,8 @@ fn options_that_contradict_each_other_are_refused_with_a_way_out() {
         "--gzip --to kinesis:events".to_owned(),
         "--pack 10 --to events.ndjson".to_owned(),
         "--compress zstd --to http://127.0.0.1:1/".to_owned(),
+        "--sign lambda --to kinesis:events".to_owned(),
+        "--sign execute-api".to_owned(),
     ] {
         let error = check(&options).unwrap_err();
         assert!(error.contains("hint: "), "{options}: {error}");

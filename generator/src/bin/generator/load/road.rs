@@ -1,11 +1,13 @@
 //! The ways to where events go: requests over HTTP, messages and records.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::{Client, Url};
 
 use super::schedule::Request;
+use super::sign::Signer;
 use super::tally::Tally;
 use super::{LoadError, causes};
 use crate::args::{Args, Compress, Target, Wrapper};
@@ -28,19 +30,21 @@ pub(super) enum Load {
 impl Road {
     /// Makes the client.
     pub(super) async fn open(args: &Args) -> Result<Self, LoadError> {
+        let failed = |reason: String| LoadError::Carrier {
+            to: args.to.to_string(),
+            reason,
+        };
         if let Target::Http(url) = &args.to {
+            let signer = Signer::open(args, url).await;
             return Ok(Self::Http(Post {
                 client: client(args, url)?,
+                signer: signer.map_err(|error| failed(causes(&*error)))?,
                 url: url.clone(),
                 wrapper: args.to.is_invocation().then_some(args.wrapper),
                 gzip: args.gzip,
                 n_retries: args.n_retries(),
             }));
         }
-        let failed = |reason: String| LoadError::Carrier {
-            to: args.to.to_string(),
-            reason,
-        };
         let carrier = Carrier::open(args).await;
         let carrier = carrier.map_err(|error| failed(causes(&*error)))?;
         Ok(Self::Messages(Packer {
@@ -134,6 +138,7 @@ impl Packer {
 /// Requests over HTTP.
 pub(super) struct Post {
     client: Client,
+    signer: Option<Signer>,
     url: Url,
     wrapper: Option<Wrapper>,
     gzip: bool,
@@ -171,14 +176,25 @@ impl Post {
     }
 
     async fn send(&self, payload: Bytes) -> Result<(), Failure> {
-        let mut request = self.client.post(self.url.clone()).body(payload);
+        let mut headers = Vec::new();
         if self.wrapper.is_some() {
-            request = request.header("content-type", "application/json");
+            headers.push(("content-type", "application/json".to_owned()));
         } else {
-            request = request.header("content-type", "application/x-ndjson");
+            headers.push(("content-type", "application/x-ndjson".to_owned()));
             if self.gzip {
-                request = request.header("content-encoding", "gzip");
+                headers.push(("content-encoding", "gzip".to_owned()));
             }
+        }
+        if let Some(signer) = &self.signer {
+            let signature = signer.sign(&self.url, &headers, &payload).await;
+            headers.extend(signature.map_err(|error| Failure {
+                reason: format!("cannot sign: {}", causes(&*error)),
+                n_events: None,
+            })?);
+        }
+        let mut request = self.client.post(self.url.clone()).body(payload);
+        for (name, value) in headers {
+            request = request.header(name, value);
         }
         let failed = |error: reqwest::Error| Failure {
             reason: causes(&error),
@@ -192,13 +208,29 @@ impl Post {
     }
 }
 
+/// Whether the name is that of this machine, or below it.
+fn is_localhost(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    host == "localhost" || host.ends_with(".localhost") // A URL's host is in lower case.
+}
+
 fn client(args: &Args, url: &Url) -> Result<Client, LoadError> {
     let mut builder = Client::builder()
         .timeout(Duration::from_secs_f64(args.timeout))
         .pool_max_idle_per_host(usize::from(args.concurrency));
-    if matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")) {
+    let host = url.host_str().unwrap_or_default();
+    let is_localhost = is_localhost(host);
+    if is_localhost || matches!(host, "127.0.0.1" | "[::1]") {
         // What runs on this machine is not reached through a proxy.
         builder = builder.no_proxy();
+    }
+    if is_localhost {
+        // Resolvers need not know names below it (RFC 6761), such as those of LocalStack's Function URLs. Port 0: the URL's.
+        let loopback = [
+            IpAddr::from(Ipv4Addr::LOCALHOST),
+            Ipv6Addr::LOCALHOST.into(),
+        ];
+        builder = builder.resolve_to_addrs(host, &loopback.map(|address| (address, 0).into()));
     }
     builder
         .build()
