@@ -15,6 +15,7 @@ resource "aws_flow_log" "this" {
   tags = { Name = "calve-${var.name}" }
 }
 
+#trivy:ignore:AVD-AWS-0017 Addresses and ports only; CloudWatch Logs encrypts them with a key of its own.
 resource "aws_cloudwatch_log_group" "flow_logs" {
   #checkov:skip=CKV_AWS_158:Addresses and ports only; CloudWatch Logs encrypts them with a key of its own.
   #checkov:skip=CKV_AWS_338:How long they are kept is for the environment to say.

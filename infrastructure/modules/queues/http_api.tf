@@ -63,6 +63,7 @@ resource "aws_apigatewayv2_stage" "default" {
   }
 }
 
+#trivy:ignore:AVD-AWS-0017 No events in it; CloudWatch Logs encrypts it with a key of its own.
 resource "aws_cloudwatch_log_group" "http_api" {
   #checkov:skip=CKV_AWS_158:No events in it; CloudWatch Logs encrypts it with a key of its own.
   #checkov:skip=CKV_AWS_338:How long it is kept is for the environment to say.

@@ -53,7 +53,6 @@ resource "aws_s3_bucket_versioning" "lake" {
   }
 }
 
-#trivy:ignore:AVD-AWS-0132 Encrypted with keys of S3 unless kms_key_arn names one, which each request would be paid for.
 resource "aws_s3_bucket_server_side_encryption_configuration" "lake" {
   bucket = aws_s3_bucket.lake.id
 
