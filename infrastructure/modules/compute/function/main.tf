@@ -62,7 +62,7 @@ resource "aws_lambda_function" "this" {
 
     precondition {
       condition     = !fileexists(local.manifest_path) || try(local.manifest.architecture == var.architecture, false)
-      error_message = "`${var.zip}` was built for ${try(local.manifest.architecture, "no known processor")}, but architecture is ${var.architecture}. Set architecture, or build it: ${local.build} --architecture ${var.architecture}"
+      error_message = "`${var.zip}` was built for ${try(local.manifest.architecture, "no known processor")}, but architecture is ${var.architecture}. Set architecture, or build it: ${local.build} --arch ${var.architecture}"
     }
 
     precondition {
