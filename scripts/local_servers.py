@@ -129,7 +129,7 @@ def localstack(home, port=None):
         ask(endpoint, "sqs", "json-1.0", "AmazonSQS.ListQueues")
         ask(endpoint, "kinesis", "json-1.1", "Kinesis_20131202.ListStreams")
 
-    return host_mode(home, port, "s3,sqs,kinesis,sts", {"LOCALSTACK_HOST": f"127.0.0.1:{port}"}) | {
+    return host_mode(home, port, "s3,sqs,kinesis,sts", {"LOCALSTACK_HOST": f"127.0.0.1:{port}", "SQS_ENDPOINT_STRATEGY": "path"}) | {
         "check": check,
         "env": {
             "CALVE_TEST_AWS_ENDPOINT": endpoint,
@@ -149,13 +149,14 @@ def cloud(home, port=None):
     port = port or free_ports(1)[0]
     endpoint = at(port)
     services = (
-        "cloudwatch,ec2,events,iam,kinesis,kms,lambda,logs,resourcegroupstaggingapi,s3,scheduler,secretsmanager,sns,"
+        "cloudformation,cloudwatch,ec2,events,iam,kinesis,kms,lambda,logs,resourcegroupstaggingapi,s3,scheduler,secretsmanager,sns,"
         "sqs,ssm,sts"
     )
     settings = {
         # Function URLs are `<id>.lambda-url.<region>.localhost`: names below that one are this machine, without a DNS.
         "LOCALSTACK_HOST": f"localhost:{port}",
         "LAMBDA_RUNTIME_EXECUTOR": "process",
+        "SQS_ENDPOINT_STRATEGY": "off",  # Terraform takes queue URLs of the form `HOST/ACCOUNT/NAME` only.
     }
 
     def check():
@@ -182,7 +183,6 @@ def host_mode(home, port, services, settings):
         "TMPDIR": temporary(home),
         "OVERRIDE_IN_DOCKER": 0,  # Inside a container it would take `/var/lib` for its own.
         "GATEWAY_LISTEN": f"127.0.0.1:{port}",
-        "SQS_ENDPOINT_STRATEGY": "path",
         "GATEWAY_SERVER": "hypercorn",  # The default one listens on all addresses.
         "SERVICES": services,
         "STRICT_SERVICE_LOADING": 1,
