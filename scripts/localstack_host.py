@@ -21,7 +21,10 @@ def main():
         # Before LocalStack is imported for itself, and here rather than by an entry point, which would be cached.
         import localstack_lambda.executor
 
+        import localstack_lambda.metric_filters
+
         localstack_lambda.executor.register()
+        localstack_lambda.metric_filters.register()
     wake_to_stop()
     from localstack.runtime.main import main as run
 
