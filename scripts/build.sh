@@ -44,6 +44,7 @@ main() {
   command -v cargo >/dev/null || fail "cargo is not installed" "install Rust from rustup.rs"
   ./scripts/venv.sh
   target=${CARGO_TARGET_DIR:-target}
+  lambda=target/lambda # Where deploy.sh looks, wherever Cargo builds.
   case "$profile" in
     release) build_release ;;
     quick) pack_quick ;;
@@ -82,7 +83,7 @@ require_target() {
 }
 
 build() {
-  local folder=$target/lambda/$1 function packages=() binaries=()
+  local folder=$lambda/$1 function packages=() binaries=()
   for function in "${functions[@]}"; do
     packages+=(--package "$function" --bin "$function")
     binaries+=("$function=$folder/build/$function/bootstrap")
@@ -104,7 +105,7 @@ pack_quick() {
       fail "$target/quick/$function is not built" "cargo build --profile quick --workspace --locked"
     binaries+=("$function=$target/quick/$function")
   done
-  .venv/bin/python scripts/package_function.py "$target/lambda/$here" "${binaries[@]}"
+  .venv/bin/python scripts/package_function.py "$lambda/$here" "${binaries[@]}"
 }
 
 main

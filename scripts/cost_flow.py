@@ -11,7 +11,7 @@ MILLION = 1_000_000
 
 # What the modules take where an environment's values say nothing.
 DEFAULTS = {
-    "networking": {"enabled": False, "n_zones": 1, "interface_endpoints": ["sqs", "logs", "monitoring"], "nat": False, "nat_per_zone": False},
+    "networking": {"enabled": False, "n_zones": 1, "interface_endpoints": ["sqs"], "nat": False, "nat_per_zone": False},
     "storage": {"catalog": "glue", "kms_key_arn": None},
     "queues": {"kinesis": None, "http_api": False},
     "observability": {"alarms": True, "log_retention_days": 30, "kms_key_arn": None},

@@ -262,8 +262,8 @@ def facts(values, inputs, workload):
     metric = inputs.price("custom_metric")["usd"]
     one, more, two = (model.n_embedded_metrics(inputs.metrics, *counts) for counts in ((1, 1), (1, 2), (10, 1)))
     by_packing = {packing: model.per_million(values, inputs, replace(workload, events_per_message=packing)) for packing in PACKINGS}
-    slow = copy.deepcopy(values)
-    slow["compute"]["ingest"]["window_seconds"] = 60
+    fast = copy.deepcopy(values)
+    fast["compute"]["ingest"]["window_seconds"] = FUNCTION_DEFAULTS["ingest"]["window_seconds"]
     often = copy.deepcopy(values)
     often["compute"]["commit"]["window_seconds"] = FUNCTION_DEFAULTS["commit"]["window_seconds"]
     kept = next(line for line in model.stored(often, inputs, workload) if line.name == "metadata.json")
@@ -275,17 +275,17 @@ def facts(values, inputs, workload):
     firehose, ours = model.total(model.firehose(inputs, workload)), {packing: model.total(lines) for packing, lines in by_packing.items()}
     return "\n".join([
         f"* **One event in a message is dear.** At 1,000 events/s it costs ${money(ours[1])} a million, {ours[1] / firehose:.1f} times Firehose (${money(firehose)}), of which {share(by_packing[1], 'events queue')} are requests to the"
-        f" events queue. With 10 in a message it is ${money(ours[10])}, with 100 ${money(ours[100])}, as {SHOWN} is set, which is still more than Firehose.",
-        f"* **The window of ingest decides the rest.** It gathers for {values['compute']['ingest']['window_seconds']} s, so data files are many: {share(by_packing[100], 'data files')} of the costs with 100 events in a message are their PUT requests. With"
-        f" a window of 60 s, which is Firehose's shortest, the same events cost ${money(million(slow, inputs, workload, 100))} with 100 in a message and ${money(million(slow, inputs, workload, 10))} with 10: less than Firehose. Rows are then visible a minute later.",
+        f" events queue. With 10 in a message it is ${money(ours[10])}, with 100 ${money(ours[100])}, as {SHOWN} is set.",
+        f"* **The window of ingest decides the rest.** A short one makes many data files, each a PUT request. {SHOWN} gathers for {values['compute']['ingest']['window_seconds']} s. With the modules' default of {fast['compute']['ingest']['window_seconds']} s, for those who want to see"
+        f" rows at once, the same events cost ${money(million(fast, inputs, workload, 10))} with 10 in a message and ${money(million(fast, inputs, workload, 100))} with 100, of which {share(model.per_million(fast, inputs, replace(workload, events_per_message=100)), 'data files')} are PUT requests.",
         f"* **Few events are dear.** At 10 events/s in single messages a million costs ${money(model.total(few_lines))}, of which {share(few_lines, 'data files')} are PUT requests of files of a few rows, {share(few_lines, 'X-Ray')} traces and {share(few_lines, 'ingest:', 'commit:')}"
         f" Lambda's; below 100 events/s use long windows. At rest {SHOWN} costs ${money(model.total(rest))} a month, Firehose nothing.",
         f"* **The Function URL is for batches.** Each request is an invocation with data files and a receipt of its own: ${money(url)} for a million single events.",
         f"* **Embedded metrics cost ${money(one * metric)} a month for a table**: {one} custom metrics, {inputs.metrics['run'] * 2} of ingest (each by table, and by table and trigger) and {inputs.metrics['table'] + inputs.metrics['commit']} of commit. A second kind of trigger adds"
         f" {more - one}, and ten tables by routes have {two} (${money(two * metric)}). `\"extra_settings\": {{ \"CALVE_EMBEDDED_METRICS\": \"false\" }}` in `compute` of `values.json` turns them off; all alarms go by filters of the logs and by AWS's own metrics, so they"
         f" keep working, while the dashboard's graphs by table are empty.",
-        f"* **Interface endpoints are {share(rest, 'interface endpoints')} of {SHOWN} at rest.** A function that calls only AWS APIs needs no VPC. Of the default ones `logs` and `monitoring` are called by nothing of ours: logs and embedded metrics"
-        " go to Lambda by the standard output, and Lambda delivers them outside of the VPC. Half of that line could go.",
+        f"* **Interface endpoints are {share(rest, 'interface endpoints')} of {SHOWN} at rest.** A function that calls only AWS APIs needs no VPC. Logs and embedded metrics need no endpoint: they go to Lambda"
+        " by the standard output, and Lambda delivers them outside of the VPC.",
         f"* **Commits leave metadata behind.** With a window of {often['compute']['commit']['window_seconds']} s, the modules' default, 1,000 events/s add {gb_a_month:.0f} GB of `metadata.json` a month, until something sweeps old ones; {SHOWN} commits every"
         f" {values['compute']['commit']['window_seconds']} s instead.",
         f"* **Computing is cheap**: {share(by_packing[10], 'ingest:', 'commit:')} of the costs with 10 events in a message are Lambda's, most of that waiting for S3 and the catalog. Memory hardly matters.",

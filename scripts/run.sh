@@ -7,7 +7,7 @@ usage() {
   cat <<'USAGE'
 Sends mock events through the ingest function on this machine and reads the table back with DuckDB.
 
-usage: scripts/run.sh [--seconds N] [--rate N] [--seed N] [--warehouse DIR | --with aws]
+usage: scripts/run.sh [--seconds N] [--rate N] [--seed N] [--warehouse DIR | --with aws|localstack]
 
   --seconds N      how long to send events, default 10
   --rate N         events a second, default 20000
@@ -16,6 +16,8 @@ usage: scripts/run.sh [--seconds N] [--rate N] [--seed N] [--warehouse DIR | --w
   --with aws       the way it is deployed: events through an SQS queue into the ingest function, its receipts through
                    another into the commit function, the table in S3 and in a REST catalog. SeaweedFS and LocalStack
                    play AWS, `calve local` plays Lambda; needs npm, and ends with the table. Default rate: 10000
+  --with localstack  the same, deployed: Terraform applies infrastructure/stack to LocalStack, which runs the functions;
+                   events through the queue and to the Function URL. Needs Terraform, too. Default rate: 1000
 USAGE
 }
 
@@ -49,6 +51,7 @@ main() {
   case "$with" in
     "") ;;
     aws) run_with_aws ;;
+    localstack) run_with_localstack ;;
     *) fail "there is no \`--with $with\`" "scripts/run.sh --help" ;;
   esac
   rate=${rate:-20000}
@@ -69,6 +72,14 @@ run_with_aws() {
   ./scripts/local_aws.sh
   exec python scripts/servers.py run -- python scripts/run_aws.py "$bin" \
     --seconds "$seconds" --rate "${rate:-10000}" --seed "${seed:-7}"
+}
+
+run_with_localstack() {
+  ./scripts/terraform.sh version >/dev/null
+  ./scripts/local_aws.sh
+  ./scripts/build.sh --profile quick
+  exec python scripts/servers.py run --with cloud,seaweedfs -- python scripts/run_localstack.py "$bin" \
+    --seconds "$seconds" --rate "${rate:-1000}" --seed "${seed:-7}"
 }
 
 # Keeps what DuckDB and the catalog say about the table, `{}` while there is none.

@@ -64,7 +64,7 @@ def send(cloud, options):
     queue = f"sqs:{cloud.outputs['queue_urls']['events']}"
     with concurrent.futures.ThreadPoolExecutor() as pool:
         by_queue = pool.submit(cloud.generate, queue, seed=options.seed, pack=EVENTS_OF_MESSAGE, compress="zstd", **common)
-        by_url = pool.submit(cloud.generate, cloud.outputs["function_url"], seed=options.seed + 1, **common)
+        by_url = pool.submit(cloud.generate, cloud.outputs["function_url"], seed=options.seed + 1, sign="lambda", **common)
         return by_queue.result(), by_url.result()
 
 

@@ -21,7 +21,11 @@ main() {
   step "Python tools" ./scripts/venv.sh
   step "format" cargo fmt --all --check
   step "shell scripts" .venv/bin/shellcheck scripts/*.sh .ci/run
+  step "metric filters" .venv/bin/python tests/localstack/metric_filters.py
   step "lints" cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+  step "tools that check the infrastructure" ./scripts/infra_tools.sh
+  step "infrastructure" ./scripts/check_infrastructure.sh
+  step "costs" costs
   step "build" cargo build --profile quick --workspace --locked --quiet
   step "tests" cargo test --profile quick --workspace --locked --quiet
   step "main job, short" main_job
@@ -40,7 +44,14 @@ main() {
     fuzz
     step "faults, $long_fault_runs runs of each" .venv/bin/python scripts/servers.py run -- \
       ./scripts/faults.sh --with-servers --runs $long_fault_runs --seed 1
+    step "checks of the infrastructure find what is wrong" .venv-infra/bin/python scripts/infrastructure_checks_test.py
+    step "checks of the wiring find what is wrong" .venv-infra/bin/python scripts/check_wiring.py --self-test
     step "functions on LocalStack" .venv/bin/python tests/localstack/functions.py
+    step "what goes wrong for who deploys" .venv/bin/python scripts/servers.py run --with localstack -- \
+      .venv/bin/python tests/cloud/refusals.py
+    step "packages of the functions" ./scripts/build.sh --profile quick
+    step "a deployment on LocalStack" .venv/bin/python scripts/servers.py run --with cloud,seaweedfs -- \
+      .venv/bin/python tests/cloud/deployment.py "${CARGO_TARGET_DIR:-target}/quick"
     [ ! -x scripts/bench.sh ] || step "gate" ./scripts/bench.sh --gate
     [ ! -x scripts/bench.sh ] || step "functions as they are deployed" ./scripts/bench.sh --functions
   fi
@@ -69,6 +80,11 @@ main_job() {
   ./scripts/run.sh --seconds 2 --rate 5000 --warehouse "$warehouse" || status=$?
   rm -rf "$warehouse"
   return $status
+}
+
+# The tables of docs/costs.md are what prices and measurements come to.
+costs() {
+  .venv/bin/python scripts/costs_test.py && .venv/bin/python scripts/costs.py --check
 }
 
 # Runs one step and says how long it took, or that it failed.

@@ -22,7 +22,7 @@ module "networking" {
   n_zones = lookup(var.networking, "n_zones", null)
   zones   = lookup(var.networking, "zones", null)
   interface_endpoints = concat(
-    lookup(var.networking, "interface_endpoints", ["sqs", "logs", "monitoring"]),
+    lookup(var.networking, "interface_endpoints", ["sqs"]),
     module.storage.catalog_endpoint_services,
   )
   other_accounts          = lookup(var.networking, "other_accounts", null)

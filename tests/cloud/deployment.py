@@ -71,7 +71,7 @@ def sound_events_arrive(story):
     options = {"batch": 100, "start": "2026-11-01T00:00:00Z"}
     half = N_SOUND // 2
     by_queue = cloud.generate(f"sqs:{cloud.outputs['queue_urls']['events']}", seed=1, events=half, pack=20, compress="zstd", **options)
-    by_url = cloud.generate(cloud.outputs["function_url"], seed=2, events=half, concurrency=4, **options)
+    by_url = cloud.generate(cloud.outputs["function_url"], seed=2, events=half, concurrency=4, sign="lambda", **options)
     for seed in (1, 2):
         told = ran([story.bin / "generator", "--seed", str(seed), "--events", str(half), "--start", options["start"], "--to", "-"])
         with file.open("a") as written:

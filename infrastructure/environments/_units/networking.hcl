@@ -20,7 +20,7 @@ dependency "storage" {
 inputs = merge(local.common.networking, {
   name = local.common.name
   interface_endpoints = concat(
-    lookup(local.common.networking, "interface_endpoints", ["sqs", "logs", "monitoring"]),
+    lookup(local.common.networking, "interface_endpoints", ["sqs"]),
     dependency.storage.outputs.catalog_endpoint_services,
   )
 })

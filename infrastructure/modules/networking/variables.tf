@@ -62,9 +62,9 @@ variable "zones" {
 }
 
 variable "interface_endpoints" {
-  description = "Short names of the AWS services that the functions reach by interface endpoints. The catalog's, `glue` or `s3tables`, is added by the caller; S3 has a gateway endpoint always."
+  description = "Short names of the AWS services that the functions reach by interface endpoints. The catalog's, `glue` or `s3tables`, is added by the caller; S3 has a gateway endpoint always. Logs, and the metrics in them, need none: Lambda delivers them outside the VPC."
   type        = list(string)
-  default     = ["sqs", "logs", "monitoring"]
+  default     = ["sqs"]
   nullable    = false
 
   validation {

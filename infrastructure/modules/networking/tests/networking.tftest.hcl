@@ -80,7 +80,7 @@ run "one_private_zone" {
   }
 
   assert {
-    condition     = toset([for endpoint in aws_vpc_endpoint.interface : endpoint.service_name]) == toset(["com.amazonaws.eu-west-1.sqs", "com.amazonaws.eu-west-1.logs", "com.amazonaws.eu-west-1.monitoring"])
+    condition     = toset([for endpoint in aws_vpc_endpoint.interface : endpoint.service_name]) == toset(["com.amazonaws.eu-west-1.sqs"])
     error_message = "interface endpoints of the default services"
   }
 
