@@ -31,6 +31,7 @@ main() {
   step "main job, short" main_job
   step "servers that play AWS" ./scripts/local_aws.sh
   step "main job with AWS, short" ./scripts/run.sh --with aws --seconds 2 --rate 2000
+  step "what plays Lambda" ./scripts/infra_tools.sh
   step "tests with servers" .venv/bin/python scripts/servers.py run -- \
     cargo test --profile quick --workspace --locked --quiet --tests -- --ignored
   step "faults, one run of each" .venv/bin/python scripts/servers.py run -- ./scripts/faults.sh --with-servers

@@ -92,7 +92,7 @@ pub(crate) enum TableCommand {
     Show,
     /// Make the table that the settings describe
     Create,
-    /// Write the row shape that the settings give to the table
+    /// Write the row shape that the settings give to the table, and where its ledger goes on
     Configure,
     /// Name the tables of the warehouse
     List,

@@ -335,6 +335,40 @@ fn a_table_is_created_once_and_configured_from_the_settings() {
 }
 
 #[test]
+fn a_table_that_is_there_keeps_its_ledger_elsewhere_from_when_it_is_configured_so() {
+    let desk = Desk::new();
+    desk.write("events.ndjson", "{\"id\":1}\n");
+    desk.json(&["ingest", "events.ndjson"]);
+    desk.write("calve.toml", "[table]\nledger_path = \"ledgers\"\n");
+    let changes = desk.json(&["table", "configure"]);
+    let [change] = &changes.as_array().unwrap()[..] else {
+        panic!("one property is new, not {changes}")
+    };
+    assert_eq!(change["property"], "calve.ledger-path");
+    let place = change["after"].as_str().unwrap();
+    assert!(
+        place.ends_with("/.calve/warehouse/ledgers/analytics.events"),
+        "{place}"
+    );
+    desk.write("more.ndjson", "{\"id\":2}\n");
+    desk.json(&["ingest", "more.ndjson"]);
+    let place = Path::new(place.strip_prefix("file://").unwrap());
+    assert_eq!(std::fs::read_dir(place).unwrap().count(), 1);
+    let known = desk.json(&["ingest", "events.ndjson", "more.ndjson"]);
+    assert_eq!(known["n_rows"], 0, "what was there before is known too");
+
+    let checked = desk.json(&["config", "check"]);
+    let mut locations = checked["locations"].as_array().unwrap().iter();
+    assert!(locations.any(|location| location["what"] == "ledgers"));
+    desk.write("calve.toml", "");
+    assert_eq!(
+        desk.json(&["table", "configure"]),
+        serde_json::json!([]),
+        "a setting that is gone moves no ledger"
+    );
+}
+
+#[test]
 fn looking_at_a_warehouse_does_not_make_one() {
     let desk = Desk::new();
     for command in [["table", "show"], ["table", "list"], ["table", "configure"]] {

@@ -23,10 +23,10 @@ use aws_sdk_sqs::types::QueueAttributeName::{
     VisibilityTimeout,
 };
 use aws_smithy_http_client::Builder;
-use cloud::{Cloud, program_path, variable};
+use cloud::{Cloud, variable};
 use generator::Corpus;
 use serde_json::Value;
-use support::{canonical, rebuild};
+use support::{canonical, program_path, rebuild};
 
 /// How long anything may take; only a failure takes so long.
 const PATIENCE: Duration = Duration::from_mins(2);

@@ -99,7 +99,7 @@ struct Location {
     problem: Option<String>,
 }
 
-/// Where everything is: the settings file, the warehouse, the quarantine, the queue of receipts, the tables.
+/// Where everything is: the settings file, the warehouse, the quarantine, the ledgers, the queue of receipts, the tables.
 async fn locations(settings: &Settings, common: &Common) -> Vec<Location> {
     let mut locations = Vec::new();
     if let Some(path) = &common.config {
@@ -117,9 +117,15 @@ async fn locations(settings: &Settings, common: &Common) -> Vec<Location> {
         let catalog = directory.join("catalog.db").display().to_string();
         locations.push(self::directory("warehouse", &directory));
         locations.push(self::directory("quarantine", &quarantine));
+        if let Some(path) = &settings.table.ledger_path {
+            locations.push(self::directory("ledgers", &directory.join(path)));
+        }
         catalog
     } else {
-        locations.push(bucket(settings).await);
+        locations.push(bucket("warehouse", settings.warehouse.to_string(), settings).await);
+        if let Some(root) = settings.ledgers_root() {
+            locations.push(bucket("ledgers", root, settings).await);
+        }
         String::new()
     };
     if settings.mode == Mode::Staged {
@@ -168,15 +174,14 @@ async fn table_at(settings: &Settings, catalog: &str) -> Location {
     }
 }
 
-/// A bucket to write in. Tries it.
-async fn bucket(settings: &Settings) -> Location {
-    let path = settings.warehouse.to_string();
+/// A place in a bucket to write to. Tries it.
+async fn bucket(what: &'static str, path: String, settings: &Settings) -> Location {
     let tried = match table::open(settings).await {
         Ok(lake) => try_to_put(&lake, &path).await,
         Err(error) => Err(chain(&error)),
     };
     Location {
-        what: "warehouse",
+        what,
         path,
         state: "writable".to_owned(),
         problem: tried.err(),

@@ -5,7 +5,7 @@ mod facts;
 
 use std::collections::BTreeMap;
 
-use pipeline::{Lake, Pipeline, Settings, Table, open_lake, open_lake_to_read};
+use pipeline::{Lake, Pipeline, Settings, Table, open_lake, open_lake_to_read, table_properties};
 use serde::Serialize;
 
 use self::facts::TableFacts;
@@ -54,10 +54,10 @@ async fn create(settings: &Settings, printer: Printer) -> Result<(), CliError> {
     show(settings, printer).await
 }
 
-/// Writes the row shape of the settings to the table, and says what that changes.
+/// Writes the row shape of the settings to the table, and where its ledger goes on if they say so; tells what that changes.
 async fn configure(settings: &Settings, printer: Printer) -> Result<(), CliError> {
     let table = find(settings).await?;
-    let wanted = settings.table.shape.to_properties();
+    let wanted = table_properties(settings, table.name());
     let changes: Vec<Change> = wanted
         .iter()
         .filter(|(property, value)| table.properties().get(*property) != Some(value))
@@ -83,7 +83,7 @@ async fn configure(settings: &Settings, printer: Printer) -> Result<(), CliError
         done.map_err(failed)?;
     }
     let text = if changes.is_empty() {
-        format!("`{}` has this shape already", settings.table.name)
+        format!("`{}` has these properties already", settings.table.name)
     } else {
         let lines = changes.iter().map(
             |Change {

@@ -23,7 +23,7 @@ pub(crate) const LEDGER_PROPERTY: &str = "calve.ledger";
 
 /// The table property that names another place for segments than beside the table's metadata: for tables whose service
 /// removes what no snapshot names, as S3 Tables does. It belongs to the lake's own storage.
-pub(crate) const LEDGER_PATH_PROPERTY: &str = "calve.ledger-path";
+pub const LEDGER_PATH_PROPERTY: &str = "calve.ledger-path";
 
 /// What one commit brings: source batches, and the ranges of those that have one.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -72,6 +72,7 @@ pub use encode::{EncodedFile, Encoder, WriteOptions, encode};
 pub use error::{Disposition, LakeError};
 pub use lake::{Lake, SchemaChange};
 pub use layout::FileLayout;
+pub use ledger::LEDGER_PATH_PROPERTY;
 pub use local::LocalStorage;
 pub use name::{InvalidTableName, TableName};
 pub use part::{Part, PartitionKey, split};

@@ -52,7 +52,7 @@ pub use frame::{Broken, Flaw, Frames, MAX_BODY_BYTES, frame};
 pub use inflate::{InflateError, inflate};
 pub use objects::{ObjectReader, SourceObject};
 pub use open_lake::{open_lake, open_lake_to_read};
-pub use open_table::table_definition;
+pub use open_table::table_properties;
 pub use pipeline::{Invocation, Pipeline};
 pub use quarantine::QuarantinedEvent;
 pub use read::EVENT_BYTES;

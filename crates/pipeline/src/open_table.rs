@@ -1,18 +1,15 @@
 //! The table that events go to, with everything made from its schema and properties once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flatten::{Column, DeclaredType, Flattener, NewColumn, Pointer, Schema, Shape};
 use lake::{
-    ColumnDefinition, Lake, LakeError, PartitionTerm, SchemaChange, Table, TableDefinition,
-    TableName, Token, WriteOptions,
+    ColumnDefinition, LEDGER_PATH_PROPERTY, Lake, LakeError, PartitionTerm, SchemaChange, Table,
+    TableDefinition, TableName, Token, WriteOptions,
 };
 
 use crate::{
-    Payload, PipelineError, Record, Settings,
-    cpu::Cpu,
-    settings::{SettingsError, TableSettings},
-    steps::failed,
+    Payload, PipelineError, Record, Settings, cpu::Cpu, settings::SettingsError, steps::failed,
 };
 
 /// The property of tables that routes made: the default table of those routes.
@@ -58,7 +55,7 @@ impl OpenTable {
         if !settings.table.create {
             return Err(no_table());
         }
-        let mut definition = table_definition(&settings.table)?;
+        let mut definition = table_definition(settings, name)?;
         if *name != settings.table_name()? {
             let default = settings.table.name.clone();
             definition.properties.insert(ROUTED_BY.to_owned(), default);
@@ -144,13 +141,24 @@ impl OpenTable {
     }
 }
 
-/// What a table is created as: system columns, declared columns, partitioning, and the shape in its properties.
+/// The properties that the settings give a table of this name: its shape, and where its ledger is kept if they say so.
 ///
-/// # Errors
-///
-/// When a partition term cannot be read.
-pub fn table_definition(settings: &TableSettings) -> Result<TableDefinition, SettingsError> {
-    let terms = settings.partitioning.iter().map(|text| {
+/// Segments of ledgers have names of their own, so that tables could share a place. Each has a directory there
+/// nevertheless: whoever looks after a dropped table sees what was its.
+pub fn table_properties(settings: &Settings, name: &TableName) -> BTreeMap<String, String> {
+    let mut properties = settings.table.shape.to_properties();
+    if let Some(root) = settings.ledgers_root() {
+        properties.insert(LEDGER_PATH_PROPERTY.to_owned(), format!("{root}/{name}"));
+    }
+    properties
+}
+
+/// What a table is created as: system columns, declared columns, partitioning, and its properties.
+fn table_definition(
+    settings: &Settings,
+    name: &TableName,
+) -> Result<TableDefinition, SettingsError> {
+    let terms = settings.table.partitioning.iter().map(|text| {
         text.parse::<PartitionTerm>()
             .map_err(|error| SettingsError::Value {
                 name: "table.partitioning".to_owned(),
@@ -170,7 +178,7 @@ pub fn table_definition(settings: &TableSettings) -> Result<TableDefinition, Set
         .map(definition)
         .collect();
     let mut names: BTreeSet<String> = columns.iter().map(|column| column.name.clone()).collect();
-    for (text, declared) in &settings.shape.columns {
+    for (text, declared) in &settings.table.shape.columns {
         let (Some(pointer), Some(data_type)) = (Pointer::parse(text), declared.data_type()) else {
             continue;
         };
@@ -188,7 +196,7 @@ pub fn table_definition(settings: &TableSettings) -> Result<TableDefinition, Set
     Ok(TableDefinition {
         columns,
         partitioning,
-        properties: settings.shape.to_properties(),
+        properties: table_properties(settings, name),
     })
 }
 

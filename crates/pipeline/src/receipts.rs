@@ -18,7 +18,7 @@ pub use self::{
 
 use lake::S3Options;
 
-use crate::{PipelineError, Settings, open_lake::s3_options};
+use crate::{PipelineError, Settings, open_lake::s3_options, settings::place_in};
 
 /// Asks the queue of receipts that the settings name, to see whether it is there and answers.
 ///
@@ -76,10 +76,5 @@ fn region_of(queue_url: &str) -> Option<String> {
 
 /// Where large receipts are, without a `/` behind. `root` is the location of the warehouse.
 pub(crate) fn receipts_root(settings: &Settings, root: &str) -> String {
-    let prefix = &settings.receipt_bucket_prefix;
-    if prefix.contains("://") {
-        prefix.clone()
-    } else {
-        format!("{root}/{prefix}")
-    }
+    place_in(root, &settings.receipt_bucket_prefix)
 }

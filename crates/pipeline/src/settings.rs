@@ -19,6 +19,7 @@ use tracing::level_filters::LevelFilter;
 
 use self::reference::KEYS;
 pub(crate) use self::routes::beside;
+pub(crate) use self::warehouse::place_in;
 pub use self::{
     byte_size::ByteSize, error::SettingsError, reference::reference, routes::RouteSettings,
     secret::Secret, warehouse::Warehouse,
@@ -107,6 +108,9 @@ pub struct TableSettings {
     pub create: bool,
     /// Partition terms of a table that is created. Default: `day(event_time)`.
     pub partitioning: Vec<String>,
+    /// Where the ledgers of tables that are created are: below the warehouse, or `s3://…`. Default: none, which is beside each
+    /// table's metadata.
+    pub ledger_path: Option<String>,
     /// How events become rows of a table that is created; it lives on in the table's properties.
     pub shape: Shape,
 }
@@ -251,6 +255,7 @@ impl Default for TableSettings {
             name: "analytics.events".to_owned(),
             create: true,
             partitioning: vec!["day(event_time)".to_owned()],
+            ledger_path: None,
             shape: Shape::default(),
         }
     }
@@ -262,6 +267,12 @@ impl Settings {
         let name = &self.table.name;
         name.parse()
             .map_err(|_| check::wrong_value("table.name", "table.name", name))
+    }
+
+    /// The location of the ledgers of tables that are created, if it is not beside each table's metadata.
+    pub fn ledgers_root(&self) -> Option<String> {
+        let path = self.table.ledger_path.as_ref()?;
+        Some(place_in(&self.warehouse.root(), path))
     }
 
     /// Every setting with its value and where it came from, in the order of the reference table.

@@ -1,12 +1,12 @@
 //! The servers that `scripts/servers.py` starts, as one test uses them: a namespace and a warehouse of its own.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Read, columns_of};
+use crate::support::{Read, columns_of, program_path};
 
 /// What a program that uses the servers finds in its environment, and a directory to run it in.
 pub(crate) struct Cloud {
@@ -97,19 +97,6 @@ impl Cloud {
         );
         serde_json::from_str(&seen).unwrap()
     }
-}
-
-/// A program that the workspace build has put beside the tests.
-#[track_caller]
-pub(crate) fn program_path(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let program = test.parent().unwrap().parent().unwrap().join(name);
-    assert!(
-        program.exists(),
-        "`{}` is missing: run `cargo build --workspace` with the profile of the tests, or ./scripts/test.sh",
-        program.display()
-    );
-    program
 }
 
 #[track_caller]

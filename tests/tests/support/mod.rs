@@ -82,14 +82,7 @@ impl Warehouse {
     /// Runs the `calve` command, which the workspace build has put beside the tests.
     #[track_caller]
     pub(crate) fn calve(&self, arguments: &[&str]) -> String {
-        let test = std::env::current_exe().unwrap();
-        let command = test.parent().unwrap().parent().unwrap().join("calve");
-        assert!(
-            command.exists(),
-            "`{}` is missing: run `cargo build --workspace` with the profile of the tests, or ./scripts/test.sh",
-            command.display()
-        );
-        run(Command::new(command)
+        run(Command::new(program_path("calve"))
             .args(arguments)
             .args(["--warehouse", &self.root])
             .current_dir(&self.directory))
@@ -129,6 +122,19 @@ pub(crate) fn columns_of(facts: &Value) -> BTreeMap<String, (String, String)> {
         (name, (pointer, column["type"].as_str().unwrap().to_owned()))
     });
     columns.collect()
+}
+
+/// A program that the workspace build has put beside the tests.
+#[track_caller]
+pub(crate) fn program_path(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let program = test.parent().unwrap().parent().unwrap().join(name);
+    assert!(
+        program.exists(),
+        "`{}` is missing: run `cargo build --workspace` with the profile of the tests, or ./scripts/test.sh",
+        program.display()
+    );
+    program
 }
 
 /// Runs the script that reads tables with the other engines.

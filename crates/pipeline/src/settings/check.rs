@@ -114,9 +114,14 @@ impl Settings {
                 "when `mode` is `staged`",
             ),
         ];
-        if self.receipt_bucket_prefix.contains("://") && !is_s3 {
-            let key = "receipt_bucket_prefix";
-            return Err(wrong_value(key, key, &self.receipt_bucket_prefix));
+        let places = [
+            ("receipt_bucket_prefix", Some(&self.receipt_bucket_prefix)),
+            ("table.ledger_path", self.table.ledger_path.as_ref()),
+        ];
+        for (key, place) in places {
+            if let Some(place) = place.filter(|place| place.contains("://") && !is_s3) {
+                return Err(wrong_value(key, key, place));
+            }
         }
         if let Some(own) = self
             .source_buckets
@@ -146,7 +151,8 @@ impl Settings {
             Warehouse::S3(location) => Some(location.as_str()),
             Warehouse::Directory(_) => None,
         };
-        let places = [warehouse, Some(self.receipt_bucket_prefix.as_str())];
+        let receipts = Some(self.receipt_bucket_prefix.as_str());
+        let places = [warehouse, receipts, self.table.ledger_path.as_deref()];
         let mut places = places.into_iter().flatten();
         places.any(|place| is_shared(place, source))
     }
@@ -174,6 +180,12 @@ fn is_shared(location: &str, source: &str) -> bool {
 fn is_below(place: &str, other: &str) -> bool {
     let rest = place.strip_prefix(other.trim_end_matches('/'));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Whether it is a path below the warehouse, or a place in S3.
+fn is_place(text: &str) -> bool {
+    let below = text.strip_prefix("s3://").unwrap_or(text);
+    below.split('/').all(is_part)
 }
 
 fn is_url(text: &str) -> bool {
@@ -223,10 +235,13 @@ impl Settings {
                 return Err(Wrong::new("source_buckets", source.clone()));
             }
         }
-        let receipts = &self.receipt_bucket_prefix;
-        let below = receipts.strip_prefix("s3://").unwrap_or(receipts);
-        if !below.split('/').all(is_part) {
-            return Err(Wrong::new("receipt_bucket_prefix", receipts.clone()));
+        for (key, place) in [
+            ("receipt_bucket_prefix", Some(&self.receipt_bucket_prefix)),
+            ("table.ledger_path", self.table.ledger_path.as_ref()),
+        ] {
+            if let Some(place) = place.filter(|place| !is_place(place)) {
+                return Err(Wrong::new(key, place.clone()));
+            }
         }
         if !self.quarantine_prefix.split('/').all(is_part) {
             return Err(Wrong::new(

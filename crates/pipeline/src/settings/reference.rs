@@ -58,7 +58,7 @@ const FLAG: &str = "write `true` or `false`";
 
 /// All settings, in the order of the reference table.
 #[rustfmt::skip] // One key, one block: the table is read far more often than changed.
-pub(super) const KEYS: [Key; 51] = [
+pub(super) const KEYS: [Key; 52] = [
     key("warehouse", Kind::Text, "write the path of a directory, or `s3://bucket/prefix`",
         "Where tables, quarantine and large receipts are: a directory, made when absent, or `s3://bucket/prefix`."),
     key("catalog_uri", Kind::Text, URL,
@@ -125,6 +125,8 @@ pub(super) const KEYS: [Key; 51] = [
         "Whether the table is created when absent."),
     key("table.partitioning", Kind::List, "write terms like `day(event_time)` or `bucket(16, user_id)`",
         "Partitioning of the table when it is created."),
+    key("table.ledger_path", Kind::Text, "write a relative path like `ledgers`, or `s3://bucket/prefix` when the warehouse is in S3",
+        "Where tables keep their ledgers that are created, each in a directory of its name: below the warehouse, or at `s3://bucket/prefix`. None: beside each table's metadata, where S3 Tables would remove it."),
     key("table.shape.columns", Kind::Map, "write `{ \"/price\" = \"decimal(12,2)\" }`",
         "Types declared for paths: `boolean`, `long`, `double`, `string`, `timestamptz`, `date`, `decimal(p,s)`, `json`, `rescue`, `drop`, `sha256`."),
     key("table.shape.time", Kind::List, POINTERS,

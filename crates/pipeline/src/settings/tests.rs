@@ -188,6 +188,32 @@ fn a_wrong_value_is_refused_with_name_value_and_what_would_be_right() {
 }
 
 #[test]
+fn ledgers_are_below_the_warehouse_or_elsewhere_in_s3_where_that_is_in_s3_too() {
+    let path = "CALVE_TABLE_LEDGER_PATH";
+    let in_s3 = |ledgers: &str| {
+        let pairs = [
+            ("CALVE_WAREHOUSE", "s3://lake/warehouse"),
+            ("CALVE_CATALOG_URI", "http://localhost:1"),
+            (path, ledgers),
+        ];
+        let settings = Settings::from_parts(&variables(&pairs), None);
+        settings.map(|settings| settings.ledgers_root().unwrap())
+    };
+    assert_eq!(in_s3("ledgers").unwrap(), "s3://lake/warehouse/ledgers");
+    assert_eq!(in_s3("s3://other/a/b").unwrap(), "s3://other/a/b");
+    assert_eq!(Settings::default().ledgers_root(), None);
+    let hint =
+        "write a relative path like `ledgers`, or `s3://bucket/prefix` when the warehouse is in S3";
+    for wrong in ["/ledgers", "../ledgers", "ledgers/", "gs://a", "s3://", ""] {
+        assert!(in_s3(wrong).is_err(), "{wrong}");
+        let message = format!("`{path}` cannot be `{wrong}`");
+        check_error("", &[(path, wrong)], &message, hint);
+    }
+    let message = "`table.ledger_path` cannot be `s3://other/a`";
+    check_error("", &[(path, "s3://other/a")], message, hint);
+}
+
+#[test]
 fn a_settings_file_elsewhere_is_refused() {
     let error = Settings::load([("CALVE_CONFIG", "s3://bucket/calve.toml")]).unwrap_err();
     assert!(
@@ -246,6 +272,7 @@ fn objects_are_read_from_the_places_that_are_named_and_never_from_the_lakes_own(
         let pairs = [
             ("CALVE_WAREHOUSE", "s3://lake/warehouse"),
             ("CALVE_CATALOG_URI", "http://localhost:1"),
+            ("CALVE_TABLE_LEDGER_PATH", "s3://ledgers/calve"),
             ("CALVE_SOURCE_BUCKETS", sources),
         ];
         Settings::from_parts(&variables(&pairs), None)
@@ -267,6 +294,7 @@ fn objects_are_read_from_the_places_that_are_named_and_never_from_the_lakes_own(
         ("lake/warehouse2", false),
         ("lake", true),
         ("clicks,lake/warehouse/a", true),
+        ("clicks,ledgers", true),
     ] {
         let checked = settings(sources);
         assert_eq!(checked.is_err(), is_own, "{sources}");

@@ -55,6 +55,15 @@ impl Warehouse {
     }
 }
 
+/// The location of what is below the warehouse at this root, or elsewhere in S3.
+pub(crate) fn place_in(root: &str, path: &str) -> String {
+    if path.contains("://") {
+        path.to_owned()
+    } else {
+        format!("{root}/{path}")
+    }
+}
+
 /// Whether this may stand between two `/` of a location.
 pub(super) fn is_part(part: &str) -> bool {
     !part.is_empty() && part != "." && part != ".."

@@ -118,6 +118,40 @@ const ORDER: &str = r#"{"type":"order"}"#;
 const BOTH: &str = "{\"type\":\"order\"}\n{\"type\":\"clicks\"}";
 
 #[tokio::test]
+async fn every_table_that_is_made_keeps_its_ledger_where_the_settings_say() {
+    let directory = tempdir().unwrap();
+    let mut settings = routed(directory.path(), to_clicks);
+    settings.routes.max_tables = 3;
+    settings.table.ledger_path = Some("kept/ledgers".to_owned());
+    let payload = || messages("m", [BOTH, ORDER, CLICK]);
+    let open = || Pipeline::open(settings.clone());
+    let report = open().await.unwrap().run(payload(), &invocation(1)).await;
+    assert_eq!(outcomes(&report.unwrap()), ["committed"; 3]);
+    let again = open().await.unwrap().run(payload(), &invocation(2)).await;
+    assert!(again.unwrap().is_repeat, "as the ledgers there tell");
+
+    let lake = Lake::embedded(directory.path()).unwrap();
+    let names = lake.list_tables().await.unwrap();
+    assert_eq!(
+        names.len(),
+        3,
+        "the default one, a named one, and one of data"
+    );
+    let root = directory.path().canonicalize().unwrap();
+    for name in names {
+        let place = root.join("kept/ledgers").join(name.to_string());
+        let table = lake.load_table(&name).await.unwrap().unwrap();
+        let path = &table.properties()["calve.ledger-path"];
+        assert_eq!(*path, format!("file://{}", place.display()));
+        if name.to_string() != EVENTS {
+            assert_eq!(files(&place, "stats").len(), 1, "{name}");
+        }
+    }
+    let segments = files(directory.path(), "stats");
+    assert_eq!(segments.len(), 2, "and none elsewhere: {segments:?}");
+}
+
+#[tokio::test]
 async fn each_event_goes_to_the_table_that_its_value_names_under_its_own_number() {
     let directory = tempdir().unwrap();
     let pipeline = clicks(directory.path()).await;

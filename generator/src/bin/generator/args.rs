@@ -65,7 +65,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) gzip: bool,
 
-    /// Sign requests for this service of AWS (SigV4), with the credentials and, where the URL names none, the
+    /// Sign requests for this service of AWS, with the credentials and, where the URL names none, the
     /// region of the environment
     #[arg(long, value_enum, value_name = "SERVICE")]
     pub(crate) sign: Option<Service>,

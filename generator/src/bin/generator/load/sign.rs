@@ -1,4 +1,4 @@
-//! Signatures of AWS (SigV4) for requests over HTTP: a Function URL with IAM auth takes no others.
+//! Signatures of AWS for requests over HTTP: a Function URL with IAM auth takes no others.
 
 use std::error::Error;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
