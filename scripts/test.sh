@@ -31,7 +31,6 @@ main() {
   step "main job, short" main_job
   step "servers that play AWS" ./scripts/local_aws.sh
   step "main job with AWS, short" ./scripts/run.sh --with aws --seconds 2 --rate 2000
-  step "what plays Lambda" ./scripts/infra_tools.sh
   step "tests with servers" .venv/bin/python scripts/servers.py run -- \
     cargo test --profile quick --workspace --locked --quiet --tests -- --ignored
   step "faults, one run of each" .venv/bin/python scripts/servers.py run -- ./scripts/faults.sh --with-servers
@@ -65,6 +64,7 @@ require_tools() {
     command -v "$tool" >/dev/null || missing "$tool" "install Rust (rustup.rs), a C compiler and coreutils"
   done
   command -v npm >/dev/null || missing npm "install Node 20 or newer: the local Kinesis runs on it"
+  ./scripts/terraform.sh version >/dev/null # It says itself what is missing.
   cargo fmt --version >/dev/null 2>&1 || missing "cargo fmt" "rustup component add rustfmt"
   cargo clippy --version >/dev/null 2>&1 || missing "cargo clippy" "rustup component add clippy"
 }

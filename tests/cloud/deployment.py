@@ -91,7 +91,7 @@ def sound_events_arrive(story):
 def poisoned_events_are_kept(story):
     """Of hostile events each is a row or in the quarantine."""
     cloud = story.cloud
-    sent = cloud.generate(f"sqs:{cloud.outputs['queue_urls']['events']}", seed=3, events=N_HOSTILE, batch=50, pack=10, shape="hostile")
+    sent = cloud.generate(f"sqs:{cloud.outputs['queue_urls']['events']}", seed=3, events=N_HOSTILE, batch=50, pack=10, compress="zstd", shape="hostile")
     cloud.await_drained()
     n_rows = cloud.read()["n_rows"] - story.n_rows
     n_quarantined = quarantined(cloud)
@@ -173,7 +173,7 @@ def rows_of(lines):
 
 
 def quarantined(cloud):
-    return cloud.calve("quarantine", "list")["totals"]["n_refused"]
+    return cloud.calve("quarantine", "list")["totals"]["n_events"]
 
 
 def alarm_rings(cloud, part):
