@@ -81,6 +81,17 @@ class Deployed:
                 lambda queue=queue: f"{self.n_messages(queue)} messages are left in the queue of {queue}",
             )
 
+    # Logs.
+
+    def last_words(self, n_lines=20):
+        """What the functions logged last that is no routine."""
+        logs, lines = self.client("logs"), []
+        for function in self.outputs["function_names"].values():
+            events = logs.filter_log_events(logGroupName=f"/aws/lambda/{function}")["events"]
+            told = [event["message"].strip() for event in events]
+            lines += [line for line in told if '"level":"WARN"' in line or '"level":"ERROR"' in line or "REPORT" in line][-n_lines:]
+        return "\n".join(lines)
+
     # The table.
 
     def read(self, *words):
@@ -116,7 +127,7 @@ def await_true(is_so, complaint, patience_s=PATIENCE_S):
     deadline = time.monotonic() + patience_s
     while not is_so():
         if time.monotonic() > deadline:
-            raise Failure(complaint(), "the functions' logs: scripts/localstack.sh, then `aws logs tail`")
+            raise Failure(complaint(), "what the functions logged last stands above")
         time.sleep(LOOK_S)
 
 

@@ -44,7 +44,11 @@ def run(options):
     deploy_s = time.monotonic() - began
     by_queue, by_url = send(cloud, options)
     sent = time.monotonic()
-    cloud.await_drained()
+    try:
+        cloud.await_drained()
+    except Failure:
+        print(cloud.last_words(), file=sys.stderr)
+        raise
     drain_s = time.monotonic() - sent
     summarise(cloud, by_queue, by_url, deploy_s, drain_s)
 
