@@ -314,6 +314,40 @@ class Functions(unittest.TestCase):
         found = self.servers.client("s3").list_objects_v2(Bucket="events-of-a-queue")["Contents"]
         self.assertEqual([Path(each["Key"]).parts[:2] for each in found], [("lake", "quarantine")])
 
+    def test_cargo_lambda_deploys_and_invokes_each_function_as_it_is(self):
+        directory = tempfile.TemporaryDirectory(prefix="calve-deployed-")
+        self.addCleanup(directory.cleanup)
+        work = Path(directory.name)
+        (work / "variables.env").write_text(f"CALVE_WAREHOUSE={work / 'warehouse'}\n")
+        wanted = {"ingest": (1769, 60), "commit": (1024, 60)}
+        for function, figures in wanted.items():
+            folder = work / function
+            folder.mkdir()
+            shutil.copy(BINARIES / function, folder / "bootstrap")
+            machine = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
+            self.cargo_lambda(
+                "deploy", function, "--binary-path", folder / "bootstrap", "--iam-role", ROLE,
+                "--env-file", work / "variables.env",
+            )  # fmt: skip
+            functions = self.servers.client("lambda")
+            functions.get_waiter("function_active_v2").wait(FunctionName=function, WaiterConfig={"Delay": 1})
+            deployed = functions.get_function_configuration(FunctionName=function)
+            self.assertEqual((deployed["MemorySize"], deployed["Timeout"]), figures)
+            self.assertEqual(deployed["Architectures"], [machine])
+            self.assertEqual(deployed["Environment"]["Variables"]["CALVE_LOG_LEVEL"], "info")
+        events = [{"id": str(n), "event_time": "2026-11-21T12:00:00Z"} for n in range(7)]
+        answer = json.loads(self.cargo_lambda("invoke", "--remote", "--data-ascii", json.dumps(events), "ingest"))
+        self.assertEqual(answer["n_rows"], 7)
+        nothing = self.cargo_lambda("invoke", "--remote", "--data-ascii", '{"Records":[]}', "commit")
+        self.assertEqual(json.loads(nothing), {"batchItemFailures": []})
+
+    def cargo_lambda(self, *words):
+        keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
+        command = [ROOT / ".venv" / "bin" / "cargo-lambda", "lambda", words[0], "--endpoint-url", self.servers.endpoint, *words[1:]]
+        done = subprocess.run(command, cwd=ROOT, env=os.environ | keys, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
 
 class Ends(unittest.TestCase):
     """What LocalStack started ends with it."""
