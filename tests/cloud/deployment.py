@@ -236,6 +236,8 @@ def leftovers(cloud):
     def look(service, operation, key, name=None, **arguments):
         answer = getattr(cloud.client(service), operation)(**arguments)
         for item in answer.get(key, []):
+            if isinstance(item, dict) and item.get("State") == "deleted":
+                continue  # Endpoints are still told of for a while.
             text = item if name is None else item[name]
             if prefix in str(text):
                 found.append(f"{service} {text}")
