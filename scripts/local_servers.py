@@ -215,6 +215,10 @@ def ministack(home, port=None):
         "MINISTACK_HOST": "127.0.0.1",
         "STATE_DIR": home / "state",
         "TMPDIR": temporary(home),
+        # Signatures are checked, and policies decide; these may do everything.
+        "AUTH": "true",
+        "AWS_ACCESS_KEY_ID": WRITER[0],
+        "AWS_SECRET_ACCESS_KEY": WRITER[1],
     }
 
     def check():
@@ -226,7 +230,11 @@ def ministack(home, port=None):
         "environment": without_aws() | {name: str(value) for name, value in settings.items()},
         "litter": [],
         "check": check,
-        "env": {"CALVE_TEST_MINISTACK_ENDPOINT": endpoint},
+        "env": {
+            "CALVE_TEST_MINISTACK_ENDPOINT": endpoint,
+            "CALVE_TEST_MINISTACK_ACCESS_KEY_ID": WRITER[0],
+            "CALVE_TEST_MINISTACK_SECRET_ACCESS_KEY": WRITER[1],
+        },
     }
 
 

@@ -24,8 +24,9 @@ variables as shell exports, `status` says of each server whether it runs and fai
       CALVE_TEST_LOCALSTACK_S3_ENDPOINT, CALVE_TEST_LOCALSTACK_S3_BUCKET
   cloud       LocalStack with all that environment `local` is applied to; functions run as processes of this machine
       CALVE_TEST_CLOUD_ENDPOINT, CALVE_TEST_CLOUD_REGION
-  ministack   Glue and S3 Tables; installed by scripts/ministack.sh
+  ministack   Glue and S3 Tables (signatures are checked, policies decide); installed by scripts/ministack.sh
       CALVE_TEST_MINISTACK_ENDPOINT
+      CALVE_TEST_MINISTACK_ACCESS_KEY_ID, CALVE_TEST_MINISTACK_SECRET_ACCESS_KEY    may do everything
 """
 
 import argparse

@@ -52,6 +52,9 @@ main() {
     step "packages of the functions" ./scripts/build.sh --profile quick
     step "a deployment on LocalStack" .venv/bin/python scripts/servers.py run --with cloud,seaweedfs -- \
       .venv/bin/python tests/cloud/deployment.py "${CARGO_TARGET_DIR:-target}/quick"
+    step "what plays Glue and S3 Tables" ./scripts/ministack.sh
+    step "Glue and S3 Tables" .venv/bin/python scripts/servers.py run --with ministack -- \
+      .venv/bin/python tests/cloud/catalogs.py "${CARGO_TARGET_DIR:-target}/quick"
     [ ! -x scripts/bench.sh ] || step "gate" ./scripts/bench.sh --gate
     [ ! -x scripts/bench.sh ] || step "functions as they are deployed" ./scripts/bench.sh --functions
   fi
