@@ -204,7 +204,11 @@ impl Lake {
         }
         let metadata = table.metadata();
         let last_column_id = metadata.last_column_id();
-        let schema = schema_with(table.name(), table.schema(), columns, last_column_id)?;
+        // Catalogs give out ids themselves, or go by those that they are told: one that is taken is none for them.
+        let ids = metadata.schemas_iter().map(|schema| schema.schema_id());
+        let schema_id = ids.max().unwrap_or_default() + 1;
+        let present = table.schema();
+        let schema = schema_with(table.name(), present, columns, last_column_id, schema_id)?;
         let requirements = vec![
             TableRequirement::UuidMatch { uuid: table.uuid() },
             TableRequirement::CurrentSchemaIdMatch {

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use iceberg::spec::{Schema, Transform, UnboundPartitionSpec};
+use iceberg::spec::{Schema, Transform, UnboundPartitionField, UnboundPartitionSpec};
 use serde::{Deserialize, Serialize};
 
 use crate::error::LakeError;
@@ -135,14 +135,19 @@ pub struct InvalidPartitionTerm {
     pub reason: &'static str,
 }
 
+/// The ids of a table's partition fields begin here.
+const FIRST_FIELD_ID: i32 = 1000;
+
 /// Returns the partitioning of a new table over these columns.
+///
+/// It has ids, although a REST catalog gives out its own: those in Java refuse a partitioning without one.
 pub(crate) fn new_spec(
     table: &TableName,
     schema: &Schema,
     terms: &[PartitionTerm],
 ) -> Result<UnboundPartitionSpec, LakeError> {
-    let mut builder = UnboundPartitionSpec::builder();
-    for term in terms {
+    let mut builder = UnboundPartitionSpec::builder().with_spec_id(0);
+    for (field_id, term) in (FIRST_FIELD_ID..).zip(terms) {
         let refused = |reason: String| LakeError::Partition {
             table: table.clone(),
             term: term.to_string(),
@@ -158,8 +163,14 @@ pub(crate) fn new_spec(
                 field.field_type
             ))
         })?;
+        let added = UnboundPartitionField {
+            source_id: field.id,
+            field_id: Some(field_id),
+            name: term.field_name(),
+            transform: term.transform,
+        };
         builder = builder
-            .add_partition_field(field.id, term.field_name(), term.transform)
+            .add_partition_fields([added])
             .map_err(|error| refused(error.message().to_owned()))?;
     }
     Ok(builder.build())
@@ -180,6 +191,26 @@ mod tests {
             expected,
             "{term:?}"
         );
+    }
+
+    /// Catalogs in Java read no partitioning without ids.
+    #[test]
+    fn a_new_partitioning_has_ids() {
+        let column = |id, name: &str, kind| iceberg::spec::NestedField::optional(id, name, kind);
+        let time = iceberg::spec::PrimitiveType::Timestamptz.into();
+        let text = iceberg::spec::PrimitiveType::String.into();
+        let fields = [
+            column(1, "event_time", time).into(),
+            column(2, "city", text).into(),
+        ];
+        let schema = Schema::builder().with_fields(fields).build().unwrap();
+        let terms: Vec<PartitionTerm> = ["day(event_time)", "city"]
+            .map(|term| term.parse().unwrap())
+            .into();
+        let spec = new_spec(&"sales.events".parse().unwrap(), &schema, &terms).unwrap();
+        assert_eq!(spec.spec_id(), Some(0));
+        let ids: Vec<_> = spec.fields().iter().map(|field| field.field_id).collect();
+        assert_eq!(ids, [Some(1000), Some(1001)]);
     }
 
     #[test]

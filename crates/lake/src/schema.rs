@@ -38,15 +38,17 @@ pub(crate) fn new_schema(
     table: &TableName,
     columns: &[ColumnDefinition],
 ) -> Result<Schema, LakeError> {
-    build_schema(table, Vec::new(), columns, 0, Vec::new())
+    build_schema(table, Vec::new(), columns, 0, Vec::new(), 0)
 }
 
-/// Returns the schema with the columns added behind the others. Their field ids follow `last_column_id`.
+/// Returns the schema with the columns added behind the others, as the one of this id. Their field ids follow
+/// `last_column_id`.
 pub(crate) fn schema_with(
     table: &TableName,
     present: &Schema,
     columns: &[ColumnDefinition],
     last_column_id: i32,
+    schema_id: i32,
 ) -> Result<Schema, LakeError> {
     let fields = present.as_struct().fields().to_vec();
     build_schema(
@@ -55,6 +57,7 @@ pub(crate) fn schema_with(
         columns,
         last_column_id,
         present.identifier_field_ids().collect(),
+        schema_id,
     )
 }
 
@@ -64,6 +67,7 @@ fn build_schema(
     columns: &[ColumnDefinition],
     last_column_id: i32,
     identifier_field_ids: Vec<i32>,
+    schema_id: i32,
 ) -> Result<Schema, LakeError> {
     let mut names: HashSet<String> = present
         .iter()
@@ -86,6 +90,7 @@ fn build_schema(
         fields.push(Arc::new(field));
     }
     Schema::builder()
+        .with_schema_id(schema_id)
         .with_fields(fields)
         .with_identifier_field_ids(identifier_field_ids)
         .build()
@@ -235,8 +240,9 @@ mod tests {
     #[test]
     fn added_columns_follow_the_others_and_a_taken_name_is_refused_without_case() {
         let first = new_schema(&table(), &[column("a", DataType::Int64)]).unwrap();
-        let added = schema_with(&table(), &first, &[column("b", DataType::Utf8)], 7).unwrap();
+        let added = schema_with(&table(), &first, &[column("b", DataType::Utf8)], 7, 3).unwrap();
         assert_eq!(added.as_struct().fields()[1].id, 8);
-        assert!(schema_with(&table(), &first, &[column("A", DataType::Utf8)], 7).is_err());
+        assert_eq!(added.schema_id(), 3);
+        assert!(schema_with(&table(), &first, &[column("A", DataType::Utf8)], 7, 3).is_err());
     }
 }

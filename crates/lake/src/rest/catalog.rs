@@ -11,7 +11,8 @@ use crate::rest::call::Call;
 use crate::rest::client::{RestClient, parsed};
 use crate::rest::error::RestError;
 use crate::rest::namespaces;
-use crate::rest::options::RestOptions;
+use crate::rest::options::{RestAuth, RestOptions};
+use crate::rest::sigv4::SigV4Service;
 use crate::rest::wire::{
     CommitTable, CommittedTable, CreateTable, Identifier, LoadedMetadata, LoadedTable,
 };
@@ -23,6 +24,8 @@ use crate::rest::wire::{
 pub struct RestCatalog {
     client: RestClient,
     vended_credentials: bool,
+    /// What the catalog is of AWS's, which differ from others.
+    service: Option<SigV4Service>,
 }
 
 impl RestCatalog {
@@ -33,9 +36,14 @@ impl RestCatalog {
     /// [`RestError::Options`] when its URL is none, or a header or a certificate cannot be used.
     pub fn new(options: RestOptions) -> Result<Self, RestError> {
         let vended_credentials = options.vended_credentials;
+        let service = match &options.auth {
+            RestAuth::SigV4(sigv4) => Some(sigv4.service),
+            _ => None,
+        };
         Ok(Self {
             client: RestClient::new(options)?,
             vended_credentials,
+            service,
         })
     }
 
@@ -64,6 +72,7 @@ impl RestCatalog {
         properties.insert("format-version".to_owned(), "2".to_owned());
         let body = CreateTable {
             name: name.name(),
+            location: self.location(name).await?,
             schema: &table.schema,
             partition_spec: &table.partitioning,
             stage_create: false,
@@ -81,6 +90,16 @@ impl RestCatalog {
             answer => answer?,
         };
         Ok(Some(self.state(parsed(&call, &answer)?)))
+    }
+
+    /// Where a new table is to lie: below its namespace in Glue, which wants to be told; the others find a place, and S3
+    /// Tables refuses to be told.
+    async fn location(&self, name: &TableName) -> Result<Option<String>, RestError> {
+        if self.service != Some(SigV4Service::Glue) {
+            return Ok(None);
+        }
+        let parent = namespaces::location(&self.client, name.namespace()).await?;
+        Ok(parent.map(|parent| format!("{}/{}", parent.trim_end_matches('/'), name.name())))
     }
 
     async fn try_commit(
@@ -111,11 +130,10 @@ impl RestCatalog {
     async fn try_drop(&self, name: &TableName) -> Result<bool, RestError> {
         let server = self.client.server().await?;
         let call = Call::delete(server.table(name.namespace(), name.name()));
-        match self
-            .client
-            .change(call.with_query("purgeRequested", "false"))
-            .await
-        {
+        // S3 Tables drops nothing whose files are to stay; others keep them.
+        let is_purged = self.service == Some(SigV4Service::S3Tables);
+        let call = call.with_query("purgeRequested", &is_purged.to_string());
+        match self.client.change(call).await {
             Ok(_) => Ok(true),
             Err(error) if error.is_absent() => Ok(false),
             Err(error) => Err(error),

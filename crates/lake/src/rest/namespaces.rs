@@ -6,7 +6,7 @@ use crate::name::TableName;
 use crate::rest::call::Call;
 use crate::rest::client::RestClient;
 use crate::rest::error::RestError;
-use crate::rest::wire::{CreateNamespace, Namespaces, Tables};
+use crate::rest::wire::{CreateNamespace, LoadedNamespace, Namespaces, Tables};
 
 /// How deep namespaces may lie in each other.
 const MAX_LEVELS: usize = 16;
@@ -33,6 +33,22 @@ pub(crate) async fn make(client: &RestClient, levels: &[String]) -> Result<(), R
         }
     }
     Ok(())
+}
+
+/// Returns the location that the namespace gives its tables, if it is there and says one.
+pub(crate) async fn location(
+    client: &RestClient,
+    levels: &[String],
+) -> Result<Option<String>, RestError> {
+    let server = client.server().await?;
+    let look = Call::get(server.namespace(levels));
+    match client.read::<LoadedNamespace>(look).await {
+        Ok(namespace) => Ok(namespace
+            .properties
+            .and_then(|mut properties| properties.remove("location"))),
+        Err(error) if error.is_absent() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Returns the names of all tables of all namespaces. Those whose names are none of ours are left out.

@@ -75,6 +75,9 @@ pub(crate) struct CommittedMetadata {
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct CreateTable<'a> {
     pub(crate) name: &'a str,
+    /// None: where the catalog likes it best.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) location: Option<String>,
     pub(crate) schema: &'a Schema,
     pub(crate) partition_spec: &'a UnboundPartitionSpec,
     pub(crate) stage_create: bool,
@@ -98,6 +101,13 @@ pub(crate) struct Identifier {
 pub(crate) struct CreateNamespace<'a> {
     pub(crate) namespace: &'a [String],
     pub(crate) properties: HashMap<String, String>,
+}
+
+/// What loading a namespace answers.
+#[derive(Debug, Deserialize)]
+pub(crate) struct LoadedNamespace {
+    /// Null where the catalog keeps none.
+    pub(crate) properties: Option<HashMap<String, String>>,
 }
 
 /// One page of namespaces.

@@ -8,6 +8,7 @@
 
 mod access;
 mod answers;
+mod aws;
 mod commits;
 mod facade;
 mod http_server;
