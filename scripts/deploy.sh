@@ -10,9 +10,9 @@ Deploys an environment with Terraform, and prints where events go.
 usage: scripts/deploy.sh ENVIRONMENT [--developer NAME] [--values FILE] [--plan | --check | --yes | --take-over | --unlock ID]
 
   ENVIRONMENT       local, dev, int, prod: a folder of infrastructure/environments
-  --developer NAME  whose system it is, where several share an environment (dev); also CALVE_DEVELOPER
+  --developer NAME  whose system it is, where several share an environment; in dev also CALVE_DEVELOPER
   --values FILE     JSON that stands above the environment's values.json
-  --plan            say what would change, and change nothing
+  --plan            say what would change, and change nothing (but make the bucket of the states, when there is none)
   --check           the same, and end with 2 when something would
   --yes             change it without asking
   --take-over       the same, and take what is there under our names into the state: a run was killed that had made it
@@ -102,8 +102,8 @@ told() {
 # What cannot be made because it is there shows only when what it needs is there: so several rounds.
 take_over() {
   # Terraform takes what to import from its configuration alone.
-  local round imports=infrastructure/stack/taken_over.tf
-  trap 'rm -f infrastructure/stack/taken_over.tf' EXIT
+  local round imports=$taken_over
+  trap 'rm -f "$taken_over"' EXIT
   : >"$imports"
   for round in 1 2 3 4 5 6; do
     if attempt apply -input=false -auto-approve -var-file="$folder/values.tfvars.json"; then

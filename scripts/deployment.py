@@ -6,13 +6,14 @@ usage: deployment.py prepare ENVIRONMENT [--developer NAME] [--values FILE]… [
        deployment.py tell OUTPUTS
        deployment.py target OUTPUTS queue|stream|url
        deployment.py empty BUCKET
+       deployment.py holds VALUES BUCKET COMMAND
 
 `prepare` holds everything against the environment's values that Terraform would find out late or say badly: the account,
 the packages of the functions, whether the endpoint answers. It makes the bucket of the states when there is none, writes
 what Terraform needs to `.calve/deploy/NAME`, and prints shell variables. With `--deployed` it makes nothing, and packages may
 be gone. `account` checks the account alone. `explain`
 says what to do about the errors in a log of Terraform. `tell` prints what a person needs of Terraform's outputs.
-`target` prints the options that make the generator send there. `empty` removes every version of every object.
+`target` prints the options that make the generator send there. `empty` removes every version of every object. `holds` fails when the bucket holds any that these values do not throw away.
 """
 
 import argparse
@@ -61,6 +62,7 @@ def main():
     add(actions, tell, "outputs")
     add(actions, target, "outputs", "way")
     add(actions, empty, "bucket")
+    add(actions, holds, "values", "bucket", "again")
     options = parser.parse_args()
     options.action(options)
 
@@ -95,7 +97,9 @@ def prepare(options):
     if not options.deployed:
         check_packages(values)
     bucket = f"calve-tfstate-{values['account_id']}-{region}"
-    make_state_bucket(bucket, region, options.deployed)
+    # Its name can be guessed: nothing is kept in somebody else's.
+    owner = {} if values.get("emulator") else {"ExpectedBucketOwner": values["account_id"]}
+    make_state_bucket(bucket, region, owner, options.deployed)
 
     name = f"{options.environment}-{developer}" if developer else options.environment
     folder = ROOT / ".calve" / "deploy" / name
@@ -126,9 +130,13 @@ def read_json(path):
 
 
 def check_developer(environment, developer):
-    developer = developer or os.environ.get("CALVE_DEVELOPER") or None
-    if environment == "dev" and developer is None:
-        fail("environment dev is shared, and nobody says whose system it is", "--developer NAME, or CALVE_DEVELOPER=NAME")
+    if environment == "dev":
+        developer = developer or os.environ.get("CALVE_DEVELOPER") or None
+        if developer is None:
+            fail("environment dev is shared, and nobody says whose system it is", "--developer NAME, or CALVE_DEVELOPER=NAME")
+    # As infrastructure/stack wants it; here it becomes the name of a folder before.
+    if developer is not None and not re.fullmatch("[a-z][a-z0-9-]{0,18}[a-z0-9]", developer):
+        fail(f"`{developer}` is no name of a developer", "2 to 20 lower-case letters, digits and hyphens, the first one a letter")
     return developer
 
 
@@ -211,32 +219,32 @@ def check_packages(values):
             fail(f"{shown(package)} is built for {found}, and the functions run on {wanted}", build)
 
 
-def make_state_bucket(bucket, region, deployed):
+def make_state_bucket(bucket, region, owner, deployed):
     """Makes the bucket of the states, or ends what was begun: nothing of it may be public, and all of it has versions."""
     s3 = client("s3")
     try:
-        if not exists(s3, bucket):
+        if not exists(s3, bucket, owner):
             if deployed:
                 fail(f"nothing is deployed there: there is no {bucket}, which keeps the states", "scripts/deploy.sh ENVIRONMENT")
             where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
             s3.create_bucket(Bucket=bucket, **where)
             print(f"made {bucket}, which keeps the states of Terraform", file=sys.stderr)
-        if s3.get_bucket_versioning(Bucket=bucket).get("Status") == "Enabled":
+        if s3.get_bucket_versioning(Bucket=bucket, **owner).get("Status") == "Enabled":
             return
         yes = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
-        s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=dict.fromkeys(yes, True))
+        s3.put_public_access_block(Bucket=bucket, **owner, PublicAccessBlockConfiguration=dict.fromkeys(yes, True))
         rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
-        s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
+        s3.put_bucket_encryption(Bucket=bucket, **owner, ServerSideEncryptionConfiguration={"Rules": [rule]})
         # The last one, so that it tells that the others are there.
-        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        s3.put_bucket_versioning(Bucket=bucket, **owner, VersioningConfiguration={"Status": "Enabled"})
     except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
         fail(f"the bucket {bucket}, which keeps the states of Terraform, cannot be made ready: {error}",
              "it takes s3:CreateBucket, s3:PutBucket* and s3:GetBucketVersioning, once")  # fmt: skip
 
 
-def exists(s3, bucket):
+def exists(s3, bucket, owner):
     try:
-        s3.head_bucket(Bucket=bucket)
+        s3.head_bucket(Bucket=bucket, **owner)
         return True
     except botocore.exceptions.ClientError as error:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
@@ -339,6 +347,21 @@ def empty(options):
     except botocore.exceptions.ClientError as error:
         fail(f"{options.bucket} cannot be emptied: {error}", "it takes s3:ListBucketVersions and s3:DeleteObjectVersion")
     print(f"removed {n_objects} versions of objects from {options.bucket}", file=sys.stderr)
+
+
+def holds(options):
+    storage = read_json(Path(options.values)).get("storage", {})
+    if storage.get("force_destroy"):
+        return
+    try:
+        found = client("s3").list_object_versions(Bucket=options.bucket, MaxKeys=1)
+    except botocore.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchBucket":
+            return  # A run before this one got so far.
+        fail(f"{options.bucket} cannot be looked into: {error}", "it takes s3:ListBucketVersions")
+    if found.get("Versions") or found.get("DeleteMarkers"):
+        fail(f"the lake bucket {options.bucket} has objects, and this environment does not throw data away by itself: nothing was changed",
+             f"{options.again} --empty")  # fmt: skip
 
 
 # Small things.

@@ -6,6 +6,9 @@
 # shellcheck disable=SC2034 # Some are for who sources this.
 name="" folder="" protected=false emulator=false
 
+# What a run that takes over tells Terraform, as long as it goes on.
+readonly taken_over=infrastructure/stack/taken_over.tf
+
 fail() {
   printf 'error: %s\n\nhint: %s\n' "$1" "$2" >&2
   exit 1
@@ -16,6 +19,8 @@ prepare() {
   local exports
   ./scripts/venv.sh
   ./scripts/terraform.sh version >/dev/null
+  # Every state would take over what it names.
+  [ ! -e "$taken_over" ] || fail "another run takes over what exists, or was killed" "when no other is at work: rm $taken_over"
   exports=$(.venv/bin/python scripts/deployment.py prepare "$@")
   eval "$exports"
   # A folder for each state, so that several may be worked on from one clone.

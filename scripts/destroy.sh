@@ -9,7 +9,7 @@ Destroys what deploy.sh made. What is protected stays.
 
 usage: scripts/destroy.sh ENVIRONMENT [--developer NAME] [--values FILE] [--name NAME] [--yes] [--empty] [--unlock ID]
 
-  --developer NAME  whose system it is, where several share an environment (dev); also CALVE_DEVELOPER
+  --developer NAME  whose system it is, where several share an environment; in dev also CALVE_DEVELOPER
   --values FILE     JSON that stands above the environment's values.json, as for deploy.sh
   --name NAME       the name of the environment once more, for one that is protected; else it is asked for
   --yes             do not ask, where nothing is protected
@@ -67,9 +67,9 @@ main() {
   confirm
   if $protected; then
     destroy -target=module.compute -target=module.observability -target=module.networking
-    echo "lake bucket, catalog and queues of $name stay, with all that they hold"
+    echo "lake bucket, catalog and queues of $name stay. What is still sent to the queues is there until their retention is over"
   else
-    ! $empty || empty_bucket
+    if $empty; then empty_bucket; else refuse_data; fi
     destroy
     rm -rf "$folder"
     echo "$name is gone"
@@ -89,6 +89,11 @@ confirm() {
     read -r -p "destroy $name, and what its queues hold? [y/N] " typed
     [ "$typed" = y ] || fail "nothing was changed" "$again --yes does not ask"
   fi
+}
+
+# Before anything goes: Terraform would take the functions and queues, and only then find that the bucket holds data.
+refuse_data() {
+  .venv/bin/python scripts/deployment.py holds "$folder/values.tfvars.json" "$(terraform output -raw lake_bucket)" "$again"
 }
 
 empty_bucket() {

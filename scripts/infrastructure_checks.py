@@ -193,7 +193,7 @@ def hcl():
 
 def wiring():
     said = call(sys.executable, "scripts/check_wiring.py")
-    return [(int(n), what) for n, what in re.findall(r"(\d+) ([a-z]+(?: [a-z]+)*)", said)] or [(1, "wiring")]
+    return [(int(n), what) for n, what in re.findall(r"(\d+) ([a-z]+(?: [a-z]+)*)", said)]
 
 
 def reference():

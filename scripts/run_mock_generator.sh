@@ -11,7 +11,7 @@ usage: scripts/run_mock_generator.sh [--environment NAME] [--developer NAME] [--
                                      [--rate N] [--seconds N] [--seed N] [-- OPTION…]
 
   --environment NAME  local (default), dev, int, prod
-  --developer NAME    whose system it is, where several share an environment (dev); also CALVE_DEVELOPER
+  --developer NAME    whose system it is, where several share an environment; in dev also CALVE_DEVELOPER
   --to WHERE          `queue`, the events queue (default); `stream`, the Kinesis stream; `url`, the Function URL, with
                       requests signed by your credentials unless it is public
   --rate N            events a second, default 1000

@@ -119,6 +119,8 @@ find_mirror() {
 
 # Whether a folder has the provider for this platform, unpacked or packed.
 serves() {
+  # A provider is a program: none that another user of this machine may have put there.
+  [ -O "$1" ] || [ "$(stat -c %u "$1" 2>/dev/null || stat -f %u "$1")" = 0 ] || return 1
   [ -e "$1/$provider_versions/$platform" ] ||
     [ -e "$1/terraform-provider-${provider#*/}_${provider_versions}_$platform.zip" ]
 }

@@ -7,7 +7,7 @@ locals {
   unit         = basename(get_original_terragrunt_dir())
 
   # Environment `dev` is shared: whose system it is has to be said.
-  developer = local.environment == "dev" ? get_env("CALVE_DEVELOPER") : get_env("CALVE_DEVELOPER", "")
+  developer = local.environment == "dev" ? get_env("CALVE_DEVELOPER") : ""
   name      = local.developer == "" ? local.environment : "${local.environment}-${local.developer}"
   namespace = replace(local.name, "-", "_")
   # AWS_ENDPOINT_URL points to what plays AWS.

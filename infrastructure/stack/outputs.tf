@@ -71,6 +71,11 @@ output "settings" {
   )
 }
 
+output "operator_policy_json" {
+  description = "The IAM policy for those who use the command `calve` here."
+  value       = module.storage.operator_policy_json
+}
+
 output "dashboard_name" {
   description = "The dashboard in CloudWatch."
   value       = module.observability.dashboard_name

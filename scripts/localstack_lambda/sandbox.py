@@ -251,8 +251,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 if len(body) > ANSWER_BYTES:
                     text = f"Response payload size exceeded maximum allowed payload size ({ANSWER_BYTES} bytes)."
                     error = {"errorType": "Function.ResponseSizeTooLarge", "errorMessage": text}
+                    sandbox.request_id = None  # What the process says of it now comes too late.
                     sandbox.events.put(("error", json.dumps(error).encode()))
                     return self.refuse(413, "RequestEntityTooLarge", text)
+                sandbox.request_id = None
                 sandbox.events.put((what, body))
             case _:
                 return self.refuse(404, "UnknownPath", self.path)

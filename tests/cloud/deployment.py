@@ -20,6 +20,8 @@ from deployed import Deployed, Failure, await_true, ran, use_local_servers  # no
 
 ENVIRONMENT = "local"
 N_SOUND, N_HOSTILE, N_LATE = 10_000, 500, 200
+# Functions look at a table anew when what they know of it is a minute old.
+TABLE_AGE_S = 65
 # What differs between two ways of one event into a table: when, and as the how manieth of what it came.
 OF_THE_WAY = {"_ingested_at", "_source_id", "_source_index"}
 
@@ -112,6 +114,7 @@ def dead_letters_come_home(story):
     """A table that cannot be written to: messages go to the dead letters, an alarm rings; mended, they are moved back and land."""
     cloud = story.cloud
     edit_table(cloud, {"calve.format": "99"})
+    time.sleep(TABLE_AGE_S)
     cloud.generate(f"sqs:{cloud.outputs['queue_urls']['events']}", seed=4, events=N_LATE, batch=20, pack=20)
     n_messages = N_LATE // 20
     await_true(lambda: cloud.n_messages('events_dead_letters') == n_messages,
@@ -230,7 +233,7 @@ def edit_table(cloud, properties):
 
 def leftovers(cloud):
     """The names of whatever of ours AWS still knows."""
-    prefix = f"calve-{cloud.outputs['name']}"
+    marks = (f"calve-{cloud.outputs['name']}", f"/calve/{cloud.outputs['name']}/")
     found = []
 
     def look(service, operation, key, name=None, **arguments):
@@ -239,7 +242,7 @@ def leftovers(cloud):
             if isinstance(item, dict) and item.get("State") == "deleted":
                 continue  # Endpoints are still told of for a while.
             text = item if name is None else item[name]
-            if prefix in str(text):
+            if any(mark in str(text) for mark in marks):
                 found.append(f"{service} {text}")
 
     look("lambda", "list_functions", "Functions", "FunctionName")
@@ -255,6 +258,9 @@ def leftovers(cloud):
     look("sns", "list_topics", "Topics", "TopicArn")
     look("kinesis", "list_streams", "StreamNames")
     look("ec2", "describe_vpcs", "Vpcs", "Tags")
+    look("ec2", "describe_subnets", "Subnets", "Tags")
+    look("ec2", "describe_route_tables", "RouteTables", "Tags")
+    look("ec2", "describe_network_interfaces", "NetworkInterfaces", "Description")
     look("ec2", "describe_security_groups", "SecurityGroups", "GroupName")
     look("ec2", "describe_flow_logs", "FlowLogs", "LogGroupName")
     look("ec2", "describe_vpc_endpoints", "VpcEndpoints", "Tags")

@@ -1,6 +1,6 @@
 # What each function may do with what it reads from. Both also have the policy of the lake, and that of the platform.
 locals {
-  receive_actions = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"]
+  receive_actions = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
 
   reads_events = {
     Sid      = "ReadEvents"

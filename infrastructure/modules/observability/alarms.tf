@@ -15,8 +15,8 @@ resource "aws_sns_topic_subscription" "email" {
 }
 
 # What each alarm looks at. A figure that is missing is `notBreaching` where nothing is written while nothing happens: no
-# invocation, no failure, no message. That is every figure here but the age of a stream's records, which each read writes,
-# of an idle stream too: missing means that nobody reads, and is shown as insufficient data.
+# invocation, no failure, no message. (Of a stream Lambda's own age counts: it goes by what ingest has got, not by what was
+# read ahead.)
 locals {
   by_log = {
     events-quarantined = {
@@ -87,9 +87,9 @@ locals {
 
   by_stream = var.stream_name == null ? {} : {
     stream-age = {
-      description = "The records read last from `${var.stream_name}` were older than ${var.oldest_message_seconds} s. They are given up after the age that the mapping allows."
-      metric_name = "GetRecords.IteratorAgeMilliseconds"
-      dimensions  = { StreamName = var.stream_name }
+      description = "The last record of a batch of `${var.stream_name}` was older than ${var.oldest_message_seconds} s when ingest got it. Records are given up after the age that the mapping allows."
+      metric_name = "IteratorAge"
+      dimensions  = { FunctionName = local.functions.ingest }
       threshold   = var.oldest_message_seconds * 1000
     }
   }
@@ -98,7 +98,7 @@ locals {
     { for key, alarm in local.by_log : key => merge(alarm, { namespace = local.metric_namespace, dimensions = {}, period = 300, missing = "notBreaching" }) },
     { for key, alarm in merge(local.by_dead_letters, local.by_age) : key => merge(alarm, { namespace = "AWS/SQS", dimensions = { QueueName = alarm.queue }, statistic = "Maximum", period = 60, missing = "notBreaching" }) },
     { for key, alarm in merge(local.by_errors, local.by_throttles) : key => merge(alarm, { namespace = "AWS/Lambda", dimensions = { FunctionName = alarm.function }, statistic = "Sum", period = 300, missing = "notBreaching" }) },
-    { for key, alarm in local.by_stream : key => merge(alarm, { namespace = "AWS/Kinesis", statistic = "Maximum", period = 60, missing = "missing" }) },
+    { for key, alarm in local.by_stream : key => merge(alarm, { namespace = "AWS/Lambda", statistic = "Maximum", period = 60, missing = "notBreaching" }) },
   )
   actions = concat(aws_sns_topic.alarms[*].arn, var.alarm_actions)
 }

@@ -106,9 +106,9 @@ variable "alarm_actions" {
 }
 
 variable "oldest_message_seconds" {
-  description = "An alarm rings when the oldest message of a queue, or the last record read from the stream, is older than this, in seconds."
+  description = "An alarm rings when the oldest message of a queue, or the last record read from the stream, is older than this, in seconds. A message that is handed back waits for six times the function's time-out before it comes again."
   type        = number
-  default     = 300
+  default     = 900
   nullable    = false
 
   validation {
@@ -118,9 +118,9 @@ variable "oldest_message_seconds" {
 }
 
 variable "freshness_seconds" {
-  description = "An alarm rings when a receipt was older than this when the commit function answered it, in seconds."
+  description = "An alarm rings when a receipt was older than this when the commit function answered it, in seconds. A message that is handed back waits for six times the function's time-out before it comes again."
   type        = number
-  default     = 300
+  default     = 900
   nullable    = false
 
   validation {

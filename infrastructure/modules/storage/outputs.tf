@@ -52,6 +52,11 @@ output "policy_json" {
   value       = local.policy
 }
 
+output "operator_policy_json" {
+  description = "The IAM policy for those who use the command `calve`: what the functions may do, and emptying the quarantine."
+  value       = local.operator_policy
+}
+
 output "catalog_endpoint_services" {
   description = "Short names of the services whose interface endpoints a VPC needs for the catalog."
   value       = { glue = ["glue"], s3tables = ["s3tables"], rest = [] }[var.catalog]

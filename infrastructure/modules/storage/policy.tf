@@ -13,12 +13,6 @@ locals {
       Resource = "${local.bucket_arn}/${local.prefix}/*"
     },
     {
-      Sid      = "EmptyQuarantine"
-      Effect   = "Allow"
-      Action   = "s3:DeleteObject"
-      Resource = "${local.bucket_arn}/${local.prefix}/quarantine/*"
-    },
-    {
       # Without a condition on the prefix: S3 says of an absent object that it is absent only to those who may list, and
       # such a request has no prefix.
       Sid      = "ListLake"
@@ -85,8 +79,17 @@ locals {
     rest = []
   }
 
-  policy = jsonencode({
-    Version   = "2012-10-17"
-    Statement = concat(local.lake_statements, local.key_statements, local.catalog_statements[var.catalog])
+  statements = concat(local.lake_statements, local.key_statements, local.catalog_statements[var.catalog])
+  policy     = jsonencode({ Version = "2012-10-17", Statement = local.statements })
+
+  # People replay, and what has landed leaves the quarantine; functions never delete.
+  operator_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(local.statements, [{
+      Sid      = "EmptyQuarantine"
+      Effect   = "Allow"
+      Action   = "s3:DeleteObject"
+      Resource = "${local.bucket_arn}/${local.prefix}/quarantine/*"
+    }])
   })
 }

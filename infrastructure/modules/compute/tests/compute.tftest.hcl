@@ -74,7 +74,7 @@ run "functions_are_told_where_everything_is" {
   }
   assert {
     condition = jsondecode(local.ingest_policy).Statement == [
-      { Sid = "ReadEvents", Effect = "Allow", Action = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"], Resource = "arn:aws:sqs:eu-west-1:123456789012:calve-prod-events" },
+      { Sid = "ReadEvents", Effect = "Allow", Action = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], Resource = "arn:aws:sqs:eu-west-1:123456789012:calve-prod-events" },
       { Sid = "SendReceipts", Effect = "Allow", Action = ["sqs:SendMessage"], Resource = "arn:aws:sqs:eu-west-1:123456789012:calve-prod-receipts" },
       { Sid = "ReadSources", Effect = "Allow", Action = ["s3:GetObject", "s3:GetObjectVersion"], Resource = ["arn:aws:s3:::uploads/*", "arn:aws:s3:::more.uploads/*"] },
       { Sid = "ListSources", Effect = "Allow", Action = ["s3:ListBucket"], Resource = ["arn:aws:s3:::uploads", "arn:aws:s3:::more.uploads"] },
@@ -83,7 +83,7 @@ run "functions_are_told_where_everything_is" {
   }
   assert {
     condition = jsondecode(local.commit_policy).Statement == [
-      { Sid = "ReadReceipts", Effect = "Allow", Action = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"], Resource = "arn:aws:sqs:eu-west-1:123456789012:calve-prod-receipts" },
+      { Sid = "ReadReceipts", Effect = "Allow", Action = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], Resource = "arn:aws:sqs:eu-west-1:123456789012:calve-prod-receipts" },
     ]
     error_message = "Commit must read its queue and no more."
   }

@@ -137,12 +137,12 @@ run "thresholds_are_as_they_are_given" {
   }
 }
 
-run "a_stream_has_an_alarm_that_shows_when_nobody_reads" {
+run "a_stream_has_an_alarm_on_the_age_of_what_ingest_gets" {
   variables {
     stream_name = "calve-dev-alice-events"
   }
   assert {
-    condition     = aws_cloudwatch_metric_alarm.this["stream-age"].threshold == 300000 && aws_cloudwatch_metric_alarm.this["stream-age"].treat_missing_data == "missing"
+    condition     = aws_cloudwatch_metric_alarm.this["stream-age"].threshold == 900000 && aws_cloudwatch_metric_alarm.this["stream-age"].dimensions == tomap({ FunctionName = "calve-dev-alice-ingest" }) && aws_cloudwatch_metric_alarm.this["stream-age"].treat_missing_data == "notBreaching"
     error_message = "The age of a stream's records must be watched in milliseconds."
   }
 }

@@ -129,10 +129,9 @@ run "the_quarantine_expires_alone" {
 run "policy_of_glue" {
   assert {
     condition = { for statement in jsondecode(output.policy_json).Statement : statement.Sid => flatten([statement.Action, statement.Resource]) } == {
-      WriteObjects    = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "arn:aws:s3:::calve-dev-alice-lake-123456789012/dev_alice/*"]
-      EmptyQuarantine = ["s3:DeleteObject", "arn:aws:s3:::calve-dev-alice-lake-123456789012/dev_alice/quarantine/*"]
-      ListLake        = ["s3:ListBucket", "arn:aws:s3:::calve-dev-alice-lake-123456789012"]
-      ReadCatalog     = ["glue:GetCatalog", "arn:aws:glue:eu-west-1:123456789012:catalog"]
+      WriteObjects = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "arn:aws:s3:::calve-dev-alice-lake-123456789012/dev_alice/*"]
+      ListLake     = ["s3:ListBucket", "arn:aws:s3:::calve-dev-alice-lake-123456789012"]
+      ReadCatalog  = ["glue:GetCatalog", "arn:aws:glue:eu-west-1:123456789012:catalog"]
       CommitToTables = [
         "glue:GetDatabase", "glue:GetTable", "glue:GetTables", "glue:CreateTable", "glue:UpdateTable",
         "arn:aws:glue:eu-west-1:123456789012:catalog",
@@ -141,6 +140,13 @@ run "policy_of_glue" {
       ]
     }
     error_message = "objects below the prefix, tables of the database, and nothing else"
+  }
+
+  assert {
+    condition = [for statement in jsondecode(output.operator_policy_json).Statement : flatten([statement.Action, statement.Resource])
+      if !contains(jsondecode(output.policy_json).Statement[*].Sid, statement.Sid)
+    ] == [["s3:DeleteObject", "arn:aws:s3:::calve-dev-alice-lake-123456789012/dev_alice/quarantine/*"]]
+    error_message = "people may empty the quarantine besides"
   }
 }
 
@@ -194,12 +200,12 @@ run "policy_of_s3_tables" {
   }
 
   assert {
-    condition     = [for statement in jsondecode(output.policy_json).Statement : statement.Sid] == ["WriteObjects", "EmptyQuarantine", "ListLake", "ReadTableBucket", "MakeTables", "CommitToTables"]
+    condition     = [for statement in jsondecode(output.policy_json).Statement : statement.Sid] == ["WriteObjects", "ListLake", "ReadTableBucket", "MakeTables", "CommitToTables"]
     error_message = "lake bucket, table bucket, tables"
   }
 
   assert {
-    condition = [for statement in slice(jsondecode(output.policy_json).Statement, 3, 6) : [statement.Resource, try(statement.Condition.StringEquals["s3tables:namespace"], null)]] == [
+    condition = [for statement in slice(jsondecode(output.policy_json).Statement, 2, 5) : [statement.Resource, try(statement.Condition.StringEquals["s3tables:namespace"], null)]] == [
       ["arn:aws:s3tables:eu-west-1:123456789012:bucket/calve-dev-alice-tables", null],
       ["arn:aws:s3tables:eu-west-1:123456789012:bucket/calve-dev-alice-tables", "dev_alice"],
       ["arn:aws:s3tables:eu-west-1:123456789012:bucket/calve-dev-alice-tables/table/*", "dev_alice"],
@@ -208,7 +214,7 @@ run "policy_of_s3_tables" {
   }
 
   assert {
-    condition = flatten([for statement in slice(jsondecode(output.policy_json).Statement, 3, 6) : statement.Action]) == [
+    condition = flatten([for statement in slice(jsondecode(output.policy_json).Statement, 2, 5) : statement.Action]) == [
       "s3tables:GetTableBucket", "s3tables:ListNamespaces",
       "s3tables:GetNamespace", "s3tables:ListTables", "s3tables:CreateTable",
       "s3tables:GetTable", "s3tables:GetTableData", "s3tables:GetTableMetadataLocation", "s3tables:PutTableData", "s3tables:UpdateTableMetadataLocation",
@@ -234,7 +240,7 @@ run "a_catalog_elsewhere" {
   }
 
   assert {
-    condition     = [for statement in jsondecode(output.policy_json).Statement : statement.Sid] == ["WriteObjects", "EmptyQuarantine", "ListLake"]
+    condition     = [for statement in jsondecode(output.policy_json).Statement : statement.Sid] == ["WriteObjects", "ListLake"]
     error_message = "the lake bucket alone"
   }
 
