@@ -63,7 +63,7 @@ resource "aws_iam_role_policy" "function" {
 
   name   = "storage"
   role   = aws_iam_role.function[each.key].name
-  policy = jsonencode(merge(jsondecode(each.value.policy_json), { Statement = concat(local.statements[each.key], local.added[each.key]) }))
+  policy = jsonencode(merge(jsondecode(each.value.operator_policy_json), { Statement = concat(local.statements[each.key], local.added[each.key]) }))
 }
 
 # What MiniStack makes of table buckets.
@@ -71,7 +71,7 @@ locals {
   # It knows no condition key of S3 Tables, so that what asks for a namespace would be denied.
   statements = {
     for catalog, storage in module.storage : catalog => [
-      for statement in jsondecode(storage.policy_json).Statement : {
+      for statement in jsondecode(storage.operator_policy_json).Statement : {
         for key, value in statement : key => value
         if key != "Condition" || try(keys(value.StringEquals), []) != ["s3tables:namespace"]
       }
