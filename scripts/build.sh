@@ -7,13 +7,15 @@ usage() {
   cat <<'USAGE'
 Builds the functions as they are deployed, and packs them.
 
-usage: scripts/build.sh [--arch arm64|x86_64|both] [--profile release|quick]
+usage: scripts/build.sh [--arch arm64|x86_64|both] [--profile release|quick] [--folder FOLDER]
 
   --arch ARCH        what they run on, default arm64; with `quick` this machine's
-  --profile PROFILE  `release` (default) is what is deployed, and takes minutes. `quick` packs what tests use, built for
-                     this machine alone; it is large, and for LocalStack
+  --profile PROFILE  `release` (default) is what is deployed, and takes minutes. `quick` packs what tests use, which is
+                     large. For this machine it has to be built already, and is for LocalStack; for another processor
+                     it is built as `release` is
+  --folder FOLDER    where the packages go, default target/lambda, from where they are deployed
 
-Each function becomes target/lambda/ARCH/FUNCTION.zip, and FUNCTION.json says what that is.
+Each function becomes FOLDER/ARCH/FUNCTION.zip, and FUNCTION.json says what that is.
 USAGE
 }
 
@@ -23,10 +25,12 @@ fail() {
 }
 
 readonly functions=(ingest commit)
-arch="" profile=release
+# That of Lambda's system, provided.al2023. Zig links against any that it is told, whatever this machine has.
+readonly glibc=2.34
+arch="" profile=release folder=target/lambda
 while [ $# -gt 0 ]; do
   case "$1" in
-    --arch | --profile)
+    --arch | --profile | --folder)
       [ $# -ge 2 ] || fail "$1 needs a value" "scripts/build.sh --help"
       declare "${1#--}=$2"
       shift 2
@@ -43,26 +47,32 @@ main() {
   esac
   command -v cargo >/dev/null || fail "cargo is not installed" "install Rust from rustup.rs"
   ./scripts/venv.sh
-  target=${CARGO_TARGET_DIR:-target}
-  lambda=target/lambda # Where deploy.sh looks, wherever Cargo builds.
+  local here architectures
+  here=$(uname -m)
+  here=${here/aarch64/arm64}
   case "$profile" in
-    release) build_release ;;
-    quick) pack_quick ;;
+    release) architectures=("${arch:-arm64}") ;;
+    quick) architectures=("${arch:-$here}") ;;
     *) fail "there is no profile \`$profile\`" "scripts/build.sh --help" ;;
   esac
+  [ "$arch" != both ] || architectures=(arm64 x86_64)
+  if [ "$profile,${architectures[*]}" = "quick,$here" ]; then
+    pack_quick "$here"
+  else
+    build_all "${architectures[@]}"
+  fi
 }
 
-build_release() {
-  local architectures=("${arch:-arm64}") architecture
-  [ "$arch" != both ] || architectures=(arm64 x86_64)
+build_all() {
+  local architecture
   export PATH=$PWD/.venv/bin:$PATH
   command -v zig python-zig >/dev/null ||
     fail "zig is not installed, which compiles and links for Lambda's system" "rm -rf .venv && ./scripts/venv.sh"
   # Looked at before the first of them takes minutes.
-  for architecture in "${architectures[@]}"; do
+  for architecture; do
     require_target "$(triple "$architecture")"
   done
-  for architecture in "${architectures[@]}"; do
+  for architecture; do
     build "$architecture"
   done
 }
@@ -76,36 +86,36 @@ triple() {
 
 # The standard library of the target, however Rust came to this machine.
 require_target() {
-  local root
+  local root other="RUSTC=/path/to/rustc"
   root=$("${RUSTC:-rustc}" --print sysroot)
+  [ "$1,$(uname -m)" != aarch64-unknown-linux-gnu,x86_64 ] || other="on Debian that of \`eval \"\$(scripts/arm64.sh)\"\`"
   [ -d "$root/lib/rustlib/$1/lib" ] ||
-    fail "the Rust target $1 is not installed" "rustup target add $1   (or another compiler: RUSTC=/path/to/rustc)"
+    fail "the Rust target $1 is not installed" "rustup target add $1   (or another compiler: $other)"
 }
 
 build() {
-  local folder=$lambda/$1 function packages=() binaries=()
+  local packages=$folder/$1 function options=() binaries=()
+  if [ "$profile" = release ]; then options=(--release); else options=(--profile "$profile"); fi
   for function in "${functions[@]}"; do
-    packages+=(--package "$function" --bin "$function")
-    binaries+=("$function=$folder/build/$function/bootstrap")
+    options+=(--package "$function" --bin "$function")
+    binaries+=("$function=$packages/build/$function/bootstrap")
   done
   echo "building for $1 (takes minutes)" >&2
-  cargo lambda build --release --locked --target "$(triple "$1")" --lambda-dir "$folder/build" "${packages[@]}" ||
+  # Unless it skips the check, cargo-lambda adds a target to Rust's `stable` whenever that lacks it, whatever compiler builds.
+  cargo lambda build --skip-target-check --locked --target "$(triple "$1").$glibc" --lambda-dir "$packages/build" "${options[@]}" ||
     fail "the functions could not be built for $1" "the compiler's own words stand above"
-  .venv/bin/python scripts/package_function.py "$folder" "${binaries[@]}"
+  .venv/bin/python scripts/package_function.py --glibc $glibc "$packages" "${binaries[@]}"
 }
 
+# What `cargo build` has made already. It asks for this machine's glibc, as whoever starts it here has.
 pack_quick() {
-  local here function binaries=()
-  here=$(uname -m)
-  here=${here/aarch64/arm64}
-  [ -z "$arch" ] || [ "$arch" = "$here" ] ||
-    fail "the profile \`quick\` is built for this machine, $here, and not for $arch" "scripts/build.sh --arch $arch"
+  local target=${CARGO_TARGET_DIR:-target} function binaries=()
   for function in "${functions[@]}"; do
     [ -x "$target/quick/$function" ] ||
       fail "$target/quick/$function is not built" "cargo build --profile quick --workspace --locked"
     binaries+=("$function=$target/quick/$function")
   done
-  .venv/bin/python scripts/package_function.py "$lambda/$here" "${binaries[@]}"
+  .venv/bin/python scripts/package_function.py "$folder/$1" "${binaries[@]}"
 }
 
 main

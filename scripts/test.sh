@@ -26,6 +26,7 @@ main() {
   step "tools that check the infrastructure" ./scripts/infra_tools.sh
   step "infrastructure" ./scripts/check_infrastructure.sh
   step "costs" costs
+  step "what packages may hold" .venv/bin/python scripts/package_function_test.py
   step "build" cargo build --profile quick --workspace --locked --quiet
   step "tests" cargo test --profile quick --workspace --locked --quiet
   step "main job, short" main_job
