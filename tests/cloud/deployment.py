@@ -209,8 +209,9 @@ class Alarms:
         prefix = f"calve-{self.cloud.outputs['name']}-"
         client = self.cloud.client("cloudwatch")
         while not self.over.wait(1):
-            for alarm in client.describe_alarms(AlarmNamePrefix=prefix, StateValue="ALARM")["MetricAlarms"]:
-                self.seen.add(alarm["AlarmName"].removeprefix(prefix))
+            for alarm in client.describe_alarms(AlarmNamePrefix=prefix)["MetricAlarms"]:
+                if alarm["StateValue"] == "ALARM":
+                    self.seen.add(alarm["AlarmName"].removeprefix(prefix))
 
     def rang(self):
         return set(self.seen)

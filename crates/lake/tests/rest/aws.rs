@@ -14,6 +14,7 @@ async fn asked(auth: Option<SigV4Service>, properties: Value) -> Vec<Request> {
         std::future::ready(match request.name().as_str() {
             "GET /v1/namespaces/sales" => ok(&json!({"properties": properties})),
             "GET /v1/config" | "DELETE /v1/namespaces/sales/tables/events" => ok(&json!({})),
+            "GET /v1/namespaces/sales/tables/events" => no(404, "NoSuchTableException", "not yet"),
             _ => no(400, "BadRequestException", "enough"),
         })
     })
