@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Gets what builds and starts programs for arm64 on x86-64, from Debian's packages, into `.calve/arm64`.
+# Gets what builds and starts programs for arm64 on x86-64: by rustup, and from Debian's packages into `.calve/arm64`.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -8,16 +8,16 @@ readonly unavailable=69
 
 usage() {
   cat <<'USAGE'
-Gets what builds and starts programs for arm64 on x86-64, from Debian's packages, into .calve/arm64.
+Gets what builds and starts programs for arm64 on x86-64: by rustup, and from Debian's packages into .calve/arm64.
 
 usage: eval "$(scripts/arm64.sh)"
 
 Prints variables:
-  RUSTC            a compiler that knows the target, as scripts/build.sh takes it. Not set when Rust has the target already
-                   (rustup target add aarch64-unknown-linux-gnu)
+  RUSTC            Debian's compiler, which knows the target, as scripts/build.sh takes it. Not set when Rust has the target,
+                   which rustup adds where there is one that can get it
   CALVE_RUN_ARM64  a program that runs programs for arm64
 
-Nothing is installed, and root is not needed: the packages are unpacked there, and the lists of packages lie there too.
+No package is installed, and root is not needed: they are unpacked there, and the lists of packages lie there too.
 Ends with 69, and says in one line what is missing, where such packages cannot be had.
 USAGE
 }
@@ -34,7 +34,7 @@ main() {
   local compiler=true stamp=$folder/complete wanted
   # One that was got before says nothing about the machine's own.
   [ "${RUSTC:-}" != "$folder/rustc" ] || unset RUSTC
-  if [ -d "$("${RUSTC:-rustc}" --print sysroot)/lib/rustlib/$target/lib" ]; then compiler=false; fi
+  if knows_target || { add_target && knows_target; }; then compiler=false; fi
   wanted=$({ cat scripts/arm64.sh; rust_version; echo $compiler; } | sha256sum)
   if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
     get
@@ -42,6 +42,15 @@ main() {
   fi
   ! $compiler || printf 'export RUSTC=%q\n' "$folder/rustc"
   printf 'export CALVE_RUN_ARM64=%q\n' "$folder/run"
+}
+
+knows_target() {
+  [ -d "$("${RUSTC:-rustc}" --print sysroot)/lib/rustlib/$target/lib" ]
+}
+
+# To the compiler that rustup chooses here. It fails where rustup cannot download, for which there is Debian's compiler.
+add_target() {
+  [ -z "${RUSTC:-}" ] && command -v rustup >/dev/null && rustup target add $target >&2
 }
 
 # The oldest compiler that builds ours.

@@ -56,6 +56,7 @@ main() {
     step "what plays Glue and S3 Tables" ./scripts/ministack.sh
     step "Glue and S3 Tables" .venv/bin/python scripts/servers.py run --with ministack -- \
       .venv/bin/python tests/cloud/catalogs.py "${CARGO_TARGET_DIR:-target}/quick"
+    step "packages for arm64" .venv/bin/python tests/cloud/arm64.py
     [ ! -x scripts/bench.sh ] || step "gate" ./scripts/bench.sh --gate
     [ ! -x scripts/bench.sh ] || step "functions as they are deployed" ./scripts/bench.sh --functions
   fi
