@@ -36,7 +36,7 @@ FAULTS = [
     ("environments/dev/queues/terragrunt.hcl", "_units/queues.hcl", "_units/storage.hcl", "includes another unit than queues"),
     ("environments/dev/queues/terragrunt.hcl", 'include "root"', 'include "roots"', "must include root and unit"),
     ("environments/int/compute/terragrunt.hcl", None, None, "not one for each module"),
-    ("environments/prod/values.json", '"freshness_seconds"', '"fresh_seconds"', "module observability takes no fresh_seconds"),
+    ("environments/prod/values.json", '"log_retention_days"', '"log_days"', "module observability takes no log_days"),
     ("environments/prod/values.json", '"maximum_concurrency": 200', '"concurrency": 200', "function ingest takes no concurrency"),
     ("environments/prod/values.json", '"protected"', '"protect"', "the stack has no variable protect"),
     ("environments/prod/values.json", '"environment": "prod"', '"environment": "int"', "is of environment int"),
