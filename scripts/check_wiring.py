@@ -24,8 +24,6 @@ ENVIRONMENTS = ("local", "dev", "int", "prod")
 FUNCTIONS = ("ingest", "commit")
 # Variables that nobody sets, since what they default to follows from others.
 UNSET = {"observability": {"function_names"}}
-# Names that the wirings may differ by: what the stack says of secrets concerns its own plans alone.
-STACK_ALONE = {"has_secret"}
 
 
 def main():
@@ -158,7 +156,7 @@ class Check:
             if not self.that(key in self.wired[name], f"{place} passes {key}, and stack/main.tf leaves it to the values"):
                 continue
             ours, theirs = names_of_unit(value), names_of_stack(self.wired[name][key])
-            differ = ", ".join(sorted((ours ^ theirs) - STACK_ALONE))
+            differ = ", ".join(sorted(ours ^ theirs))
             self.that(not differ, f"{place} and stack/main.tf make {key} of different things: {differ}")
         self.check_dependencies(place, parsed.get("dependency", {}), " ".join(inputs.values()))
 

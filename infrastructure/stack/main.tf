@@ -10,7 +10,6 @@ locals {
     ingest = { timeout_seconds = local.ingest.timeout_seconds, window_seconds = local.ingest.window_seconds }
     commit = { timeout_seconds = local.commit.timeout_seconds, window_seconds = local.commit.window_seconds }
   }
-  has_secret = try(var.storage.rest.credential_secret_arn, null) != null
 }
 
 module "networking" {
@@ -102,14 +101,14 @@ module "observability" {
 module "compute" {
   source = "../modules/compute"
 
-  name         = local.name
-  account_id   = var.account_id
-  architecture = local.architecture
-  ingest       = merge(local.ingest, { zip = "${local.packages}/ingest.zip" })
-  commit       = merge(local.commit, { zip = "${local.packages}/commit.zip" })
-  mode         = lookup(var.compute, "mode", null)
-  # Only a secret makes the settings one: without it a plan shows them.
-  settings                          = local.has_secret ? merge(module.storage.settings, module.storage.secret_settings) : module.storage.settings
+  name                              = local.name
+  account_id                        = var.account_id
+  architecture                      = local.architecture
+  ingest                            = merge(local.ingest, { zip = "${local.packages}/ingest.zip" })
+  commit                            = merge(local.commit, { zip = "${local.packages}/commit.zip" })
+  mode                              = lookup(var.compute, "mode", null)
+  settings                          = module.storage.settings
+  secret_settings                   = module.storage.secret_settings
   extra_settings                    = lookup(var.compute, "extra_settings", null)
   policy_json                       = module.storage.policy_json
   namespace                         = local.namespace

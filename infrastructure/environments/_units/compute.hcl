@@ -60,7 +60,8 @@ inputs = merge(local.common.compute, {
   architecture               = local.common.architecture
   ingest                     = merge(local.common.ingest, { zip = "${local.common.packages}/ingest.zip" })
   commit                     = merge(local.common.commit, { zip = "${local.common.packages}/commit.zip" })
-  settings                   = merge(dependency.storage.outputs.settings, dependency.storage.outputs.secret_settings)
+  settings                   = dependency.storage.outputs.settings
+  secret_settings            = dependency.storage.outputs.secret_settings
   policy_json                = dependency.storage.outputs.policy_json
   namespace                  = local.common.namespace
   subnet_ids                 = dependency.networking.outputs.subnet_ids

@@ -1,7 +1,10 @@
 locals {
   prefix = "calve-${var.name}"
 
-  environment = merge(var.settings, var.extra_settings, {
+  # Each value by itself is a secret, and not the map: a plan still shows all other settings.
+  secrets = { for setting in nonsensitive(keys(var.secret_settings)) : setting => var.secret_settings[setting] }
+
+  environment = merge(var.settings, local.secrets, var.extra_settings, {
     CALVE_MODE              = var.mode
     CALVE_RECEIPT_QUEUE_URL = var.receipts_queue.url
     CALVE_TABLE_NAME        = "${var.namespace}.${var.table}"

@@ -168,6 +168,14 @@ variable "settings" {
   type        = map(string)
 }
 
+variable "secret_settings" {
+  description = "Those of them that must not be shown; an output of `storage`. A plan names them, and hides what they hold."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+  sensitive   = true
+}
+
 variable "extra_settings" {
   description = "Further environment variables of the functions, e.g. `CALVE_ZSTD_LEVEL`. They win over `settings`."
   type        = map(string)

@@ -89,6 +89,20 @@ run "functions_are_told_where_everything_is" {
   }
 }
 
+run "a_secret_reaches_the_functions_and_hides_itself_alone" {
+  variables {
+    secret_settings = { CALVE_CATALOG_TOKEN = "open-sesame" }
+  }
+  assert {
+    condition     = nonsensitive(local.environment.CALVE_CATALOG_TOKEN) == "open-sesame"
+    error_message = "The token must reach the functions."
+  }
+  assert {
+    condition     = issensitive(local.environment.CALVE_CATALOG_TOKEN) && !issensitive(local.environment.CALVE_WAREHOUSE) && !issensitive(keys(local.environment))
+    error_message = "A plan must hide the token, and show all other settings."
+  }
+}
+
 run "in_direct_mode_no_receipts_are_sent_and_those_left_are_committed" {
   variables {
     mode = "direct"
