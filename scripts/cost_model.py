@@ -96,6 +96,8 @@ def at_rest(values, inputs):
     keys = {arn for arn in (values["storage"]["kms_key_arn"], observability["kms_key_arn"]) if arn}
     if keys:
         lines.append(Line("KMS keys", [(len(keys), "keys")], price("kms_key")))
+    if queues["kinesis"]:
+        lines.append(Line("metrics of the stream's mapping", [(assumed["stream_metrics"], "metrics")], price("custom_metric")))
     return lines + kinesis_at_rest(queues["kinesis"], inputs)
 
 

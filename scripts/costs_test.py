@@ -160,6 +160,11 @@ class Metrics(unittest.TestCase):
         found = {"alarms": by_log + 2 * pairs, "filter_metrics": len(re.findall(r"^\s+pattern\s+= \"", filters, re.M))}
         self.assertEqual(found, {name: ASSUMED[name] for name in found})
 
+    def test_alarms_of_a_stream_are_as_many_as_the_modules_make(self):
+        of_age = (MODULES / "observability" / "alarms.tf").read_text().split("by_stream = ")[1].split("alarms = ")[0].count("metric_name")
+        given_up = (MODULES / "compute" / "alarms.tf").read_text().split("resource ")[0].count("metric_name")
+        self.assertEqual(ASSUMED["stream_alarms"], of_age + given_up)
+
 
 class Million(unittest.TestCase):
     def bill(self, **workload):

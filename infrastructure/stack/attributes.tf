@@ -22,7 +22,7 @@ locals {
     compute = [
       "architecture", "ingest", "commit", "mode", "extra_settings", "table", "function_url", "function_url_invokers",
       "log_level", "tracing", "stream_batch_size", "stream_window_seconds", "stream_maximum_retry_attempts",
-      "stream_maximum_record_age_seconds",
+      "stream_maximum_record_age_seconds", "stream_metrics",
     ]
     function = [
       "memory_mb", "timeout_seconds", "reserved_concurrency", "maximum_concurrency", "batch_size", "window_seconds",

@@ -123,6 +123,8 @@ module "compute" {
   stream_window_seconds             = lookup(var.compute, "stream_window_seconds", null)
   stream_maximum_retry_attempts     = lookup(var.compute, "stream_maximum_retry_attempts", null)
   stream_maximum_record_age_seconds = lookup(var.compute, "stream_maximum_record_age_seconds", null)
+  stream_metrics                    = lookup(var.compute, "stream_metrics", null)
+  alarm_actions                     = module.observability.alarm_actions
   source_bucket_arns                = var.source_bucket_arns
   function_url                      = lookup(var.compute, "function_url", null)
   function_url_invokers             = lookup(var.compute, "function_url_invokers", null)

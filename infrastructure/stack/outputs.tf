@@ -88,7 +88,7 @@ output "topic_arn" {
 
 output "alarm_names" {
   description = "Names of the alarms."
-  value       = module.observability.alarm_names
+  value       = sort(concat(module.observability.alarm_names, module.compute.alarm_names))
 }
 
 output "first_command" {

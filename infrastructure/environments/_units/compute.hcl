@@ -49,6 +49,7 @@ dependency "observability" {
   # Before it is applied for the first time.
   mock_outputs_allowed_terraform_commands = ["init", "validate", "plan"]
   mock_outputs = {
+    alarm_actions   = ["arn:aws:sns:eu-central-1:000000000000:mock-alarms"]
     log_group_names = { ingest = "/aws/lambda/mock-ingest", commit = "/aws/lambda/mock-commit" }
     log_group_arns  = { ingest = "arn:aws:logs:eu-central-1:000000000000:log-group:/aws/lambda/mock-ingest", commit = "arn:aws:logs:eu-central-1:000000000000:log-group:/aws/lambda/mock-commit" }
   }
@@ -71,6 +72,7 @@ inputs = merge(local.common.compute, {
   stream                     = try(dependency.queues.outputs.stream, null)
   stream_failures_bucket_arn = dependency.storage.outputs.lake_bucket_arn
   source_bucket_arns         = local.common.source_bucket_arns
+  alarm_actions              = try(dependency.observability.outputs.alarm_actions, null)
   log_group_names            = dependency.observability.outputs.log_group_names
   log_group_arns             = dependency.observability.outputs.log_group_arns
 })

@@ -48,4 +48,13 @@ resource "aws_lambda_event_source_mapping" "stream" {
       destination_arn = var.stream_failures_bucket_arn
     }
   }
+
+  # What is given up is counted only when it is asked for.
+  dynamic "metrics_config" {
+    for_each = var.stream_metrics ? [true] : []
+
+    content {
+      metrics = ["EventCount"]
+    }
+  }
 }

@@ -294,6 +294,19 @@ variable "stream_failures_bucket_arn" {
   }
 }
 
+variable "stream_metrics" {
+  description = "Whether Lambda counts the events of the stream, those given up among them, which the alarms go by. False where an emulator forgets that it was asked to."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "alarm_actions" {
+  description = "ARNs that the alarms of the stream go to; an output of `observability`. Null: there are no alarms."
+  type        = list(string)
+  default     = null
+}
+
 # Who may call by HTTP.
 
 variable "function_url" {

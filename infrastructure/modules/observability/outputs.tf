@@ -13,6 +13,11 @@ output "topic_arn" {
   value       = one(aws_sns_topic.alarms[*].arn)
 }
 
+output "alarm_actions" {
+  description = "ARNs that alarms go to, for alarms elsewhere. Null: there are no alarms."
+  value       = var.alarms ? local.actions : null
+}
+
 output "dashboard_name" {
   description = "Name of the dashboard."
   value       = aws_cloudwatch_dashboard.this.dashboard_name

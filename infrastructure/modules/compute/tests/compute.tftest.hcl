@@ -144,6 +144,62 @@ run "a_stream_is_read_in_order_and_keeps_what_is_given_up" {
   }
 }
 
+run "records_that_are_given_up_ring" {
+  variables {
+    stream                     = { arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/calve-prod-events", name = "calve-prod-events" }
+    stream_failures_bucket_arn = "arn:aws:s3:::calve-prod-lake-123456789012"
+    alarm_actions              = ["arn:aws:sns:eu-west-1:123456789012:calve-prod-alarms"]
+  }
+  assert {
+    condition     = aws_lambda_event_source_mapping.stream[0].metrics_config[0].metrics == toset(["EventCount"])
+    error_message = "Lambda must be asked to count the events of the stream."
+  }
+  assert {
+    condition = { for key, alarm in aws_cloudwatch_metric_alarm.stream : key => alarm.metric_name } == {
+      stream-given-up = "OnFailureDestinationDeliveredEventCount"
+      stream-lost     = "DroppedEventCount"
+    }
+    error_message = "What is kept in the bucket and what is not must ring, each by itself."
+  }
+  assert {
+    condition = alltrue([
+      for alarm in aws_cloudwatch_metric_alarm.stream :
+      alarm.namespace == "AWS/Lambda" && alarm.dimensions == tomap({ EventSourceMappingUUID = aws_lambda_event_source_mapping.stream[0].uuid })
+      && alarm.statistic == "Sum" && alarm.threshold == 0 && alarm.treat_missing_data == "notBreaching"
+      && alarm.alarm_actions == toset(var.alarm_actions) && alarm.ok_actions == alarm.alarm_actions
+    ])
+    error_message = "One record of this mapping must ring where the other alarms do, and none must not."
+  }
+  assert {
+    condition     = output.alarm_names == tolist(["calve-prod-stream-given-up", "calve-prod-stream-lost"])
+    error_message = "The alarms must bear the name of the deployment."
+  }
+}
+
+run "without_alarms_the_stream_has_none" {
+  variables {
+    stream                     = { arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/calve-prod-events", name = "calve-prod-events" }
+    stream_failures_bucket_arn = "arn:aws:s3:::calve-prod-lake-123456789012"
+  }
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.stream) == 0 && length(aws_lambda_event_source_mapping.stream[0].metrics_config) == 1
+    error_message = "Without alarms of the others there must be none of the stream."
+  }
+}
+
+run "for_an_emulator_the_stream_is_not_counted" {
+  variables {
+    stream                     = { arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/calve-prod-events", name = "calve-prod-events" }
+    stream_failures_bucket_arn = "arn:aws:s3:::calve-prod-lake-123456789012"
+    stream_metrics             = false
+    alarm_actions              = ["arn:aws:sns:eu-west-1:123456789012:calve-prod-alarms"]
+  }
+  assert {
+    condition     = length(aws_lambda_event_source_mapping.stream[0].metrics_config) == 0 && length(output.alarm_names) == 0
+    error_message = "What is not counted must neither be asked for nor have an alarm."
+  }
+}
+
 run "concurrency_and_windows_are_as_they_are_given" {
   variables {
     ingest = { zip = "tests/zips/ingest.zip", maximum_concurrency = 20, reserved_concurrency = 30, batch_size = 10, window_seconds = 0 }

@@ -88,7 +88,7 @@ run "alarms_go_to_the_topic_and_wherever_else_is_said" {
   assert {
     condition = alltrue([
       for alarm in aws_cloudwatch_metric_alarm.this :
-      alarm.alarm_actions == toset([output.topic_arn, "arn:aws:sns:eu-west-1:123456789012:pager"]) && alarm.ok_actions == alarm.alarm_actions
+      alarm.alarm_actions == toset(output.alarm_actions) && alarm.alarm_actions == toset([output.topic_arn, "arn:aws:sns:eu-west-1:123456789012:pager"]) && alarm.ok_actions == alarm.alarm_actions
     ])
     error_message = "Alarms must go to the topic and to alarm_actions, and tell when they are over."
   }
@@ -103,7 +103,7 @@ run "without_alarms_there_is_no_topic" {
     alarms = false
   }
   assert {
-    condition     = output.topic_arn == null && length(output.alarm_names) == 0 && length(aws_cloudwatch_log_group.function) == 2
+    condition     = output.topic_arn == null && output.alarm_actions == null && length(output.alarm_names) == 0 && length(aws_cloudwatch_log_group.function) == 2
     error_message = "Without alarms there must be logs, but neither alarms nor a topic."
   }
 }
