@@ -30,6 +30,9 @@ locals {
     commit = { timeout_seconds = local.commit.timeout_seconds, window_seconds = local.commit.window_seconds }
   }
 
+  # What the functions take for it when nobody says.
+  receipt_horizon_days = merge({ CALVE_RECEIPT_HORIZON_DAYS = 14 }, lookup(local.compute, "extra_settings", {})).CALVE_RECEIPT_HORIZON_DAYS
+
   tags = merge(
     { project = "calve", environment = local.environment },
     local.developer == "" ? {} : { developer = local.developer },

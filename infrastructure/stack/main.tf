@@ -2,6 +2,9 @@ locals {
   name      = var.developer == null ? var.environment : "${var.environment}-${var.developer}"
   namespace = replace(local.name, "-", "_")
 
+  # What the functions take for it when nobody says.
+  receipt_horizon_days = merge({ CALVE_RECEIPT_HORIZON_DAYS = 14 }, lookup(var.compute, "extra_settings", {})).CALVE_RECEIPT_HORIZON_DAYS
+
   architecture = coalesce(lookup(var.compute, "architecture", null), "arm64")
   packages     = coalesce(var.packages, "${path.root}/../../target/lambda/${local.architecture}")
   ingest       = merge({ timeout_seconds = 60, window_seconds = 1 }, lookup(var.compute, "ingest", {}))
@@ -59,6 +62,7 @@ module "queues" {
   commit                             = local.timings.commit
   visibility_timeout_seconds         = lookup(var.queues, "visibility_timeout_seconds", null)
   receipt_visibility_timeout_seconds = lookup(var.queues, "receipt_visibility_timeout_seconds", null)
+  receipt_horizon_days               = local.receipt_horizon_days
   max_receives                       = lookup(var.queues, "max_receives", null)
   retention_seconds                  = lookup(var.queues, "retention_seconds", null)
   dead_letter_retention_seconds      = lookup(var.queues, "dead_letter_retention_seconds", null)

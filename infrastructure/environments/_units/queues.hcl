@@ -8,10 +8,11 @@ terraform {
 }
 
 inputs = merge(local.common.queues, {
-  name               = local.common.name
-  account_id         = local.common.values.account_id
-  ingest             = local.common.timings.ingest
-  commit             = local.common.timings.commit
-  source_bucket_arns = local.common.source_bucket_arns
-  protected          = local.common.protected
+  name                 = local.common.name
+  account_id           = local.common.values.account_id
+  ingest               = local.common.timings.ingest
+  commit               = local.common.timings.commit
+  receipt_horizon_days = local.common.receipt_horizon_days
+  source_bucket_arns   = local.common.source_bucket_arns
+  protected            = local.common.protected
 })

@@ -193,6 +193,11 @@ variable "extra_settings" {
     condition     = alltrue([for key in keys(var.extra_settings) : can(regex("^[A-Z][A-Z0-9_]*$", key))])
     error_message = "extra_settings must have the names of environment variables as keys."
   }
+
+  validation {
+    condition     = can(regex("^[1-9][0-9]*$", lookup(var.extra_settings, "CALVE_RECEIPT_HORIZON_DAYS", "14")))
+    error_message = "extra_settings.CALVE_RECEIPT_HORIZON_DAYS must be a number of days."
+  }
 }
 
 variable "policy_json" {
@@ -275,6 +280,11 @@ variable "stream_maximum_record_age_seconds" {
   validation {
     condition     = var.stream_maximum_record_age_seconds >= 60 && var.stream_maximum_record_age_seconds <= 604800
     error_message = "stream_maximum_record_age_seconds must lie between 60 and 604800; for ever is not offered, since one batch would hold up its shard."
+  }
+
+  validation {
+    condition     = var.stream_maximum_record_age_seconds <= try(86400 * var.extra_settings.CALVE_RECEIPT_HORIZON_DAYS, 86400 * 14)
+    error_message = "stream_maximum_record_age_seconds (${var.stream_maximum_record_age_seconds}) must be at most the days of CALVE_RECEIPT_HORIZON_DAYS in extra_settings (${lookup(var.extra_settings, "CALVE_RECEIPT_HORIZON_DAYS", 14)}): a record that is delivered again later would be there twice."
   }
 }
 

@@ -108,6 +108,18 @@ variable "max_receives" {
   }
 }
 
+variable "receipt_horizon_days" {
+  description = "How long the functions recognise a repeated delivery, in days: their CALVE_RECEIPT_HORIZON_DAYS. Nothing may be delivered again after it, or it would be there twice."
+  type        = number
+  default     = 14
+  nullable    = false
+
+  validation {
+    condition     = var.receipt_horizon_days >= 1 && var.receipt_horizon_days <= 365 && floor(var.receipt_horizon_days) == var.receipt_horizon_days
+    error_message = "receipt_horizon_days must be a whole number between 1 and 365."
+  }
+}
+
 variable "retention_seconds" {
   description = "How long messages wait to be worked on, in seconds."
   type        = number
@@ -135,6 +147,11 @@ variable "dead_letter_retention_seconds" {
     condition     = var.dead_letter_retention_seconds > var.retention_seconds
     error_message = "dead_letter_retention_seconds must be more than retention_seconds: a dead letter is as old as its message."
   }
+
+  validation {
+    condition     = var.dead_letter_retention_seconds <= 86400 * var.receipt_horizon_days
+    error_message = "dead_letter_retention_seconds (${var.dead_letter_retention_seconds}) must be at most the ${86400 * var.receipt_horizon_days} seconds of receipt_horizon_days (${var.receipt_horizon_days}): of what comes back later nobody knows whether it has landed. CALVE_RECEIPT_HORIZON_DAYS in compute.extra_settings makes it longer."
+  }
 }
 
 variable "kinesis" {
@@ -153,6 +170,11 @@ variable "kinesis" {
   validation {
     condition     = try(var.kinesis.retention_hours >= 24 && var.kinesis.retention_hours <= 8760, true)
     error_message = "kinesis.retention_hours must lie between 24 and 8760."
+  }
+
+  validation {
+    condition     = try(var.kinesis.retention_hours <= 24 * var.receipt_horizon_days, true)
+    error_message = "kinesis.retention_hours (${try(var.kinesis.retention_hours, 0)}) must be at most the ${24 * var.receipt_horizon_days} hours of receipt_horizon_days (${var.receipt_horizon_days}): a record that is read again later would be there twice. CALVE_RECEIPT_HORIZON_DAYS in compute.extra_settings makes it longer."
   }
 }
 

@@ -140,3 +140,17 @@ run "values_that_are_no_object_are_refused" {
 
   expect_failures = [var.queues]
 }
+
+run "a_horizon_as_long_as_what_comes_again_is_taken" {
+  command = plan
+
+  variables {
+    queues  = { kinesis = { retention_hours = 480 } }
+    compute = { extra_settings = { CALVE_RECEIPT_HORIZON_DAYS = "20" } }
+  }
+
+  assert {
+    condition     = local.receipt_horizon_days == "20"
+    error_message = "the queues must be told the horizon of the functions"
+  }
+}

@@ -329,6 +329,23 @@ run "a_missing_arn_of_a_log_group_is_refused" {
   expect_failures = [var.log_group_arns]
 }
 
+run "records_that_come_again_when_nobody_knows_them_are_refused" {
+  command = plan
+  variables {
+    extra_settings                    = { CALVE_RECEIPT_HORIZON_DAYS = "1" }
+    stream_maximum_record_age_seconds = 86401
+  }
+  expect_failures = [var.stream_maximum_record_age_seconds]
+}
+
+run "a_horizon_that_is_no_number_of_days_is_refused" {
+  command = plan
+  variables {
+    extra_settings = { CALVE_RECEIPT_HORIZON_DAYS = "two weeks" }
+  }
+  expect_failures = [var.extra_settings]
+}
+
 run "a_stream_without_a_place_for_what_is_given_up_is_refused" {
   command = plan
   variables {

@@ -177,6 +177,18 @@ run "a_stream_of_shards" {
   }
 }
 
+run "a_stream_is_kept_as_long_as_its_records_are_known" {
+  variables {
+    kinesis              = { retention_hours = 720 }
+    receipt_horizon_days = 30
+  }
+
+  assert {
+    condition     = aws_kinesis_stream.events[0].retention_period == 720
+    error_message = "with a longer horizon a stream may keep its records longer"
+  }
+}
+
 run "an_http_api_for_those_who_sign" {
   variables {
     http_api = true

@@ -155,6 +155,38 @@ run "refuses_dead_letters_that_end_with_their_messages" {
   expect_failures = [var.dead_letter_retention_seconds]
 }
 
+run "refuses_dead_letters_that_come_back_when_nobody_knows_them" {
+  command = plan
+
+  variables {
+    receipt_horizon_days = 13
+  }
+
+  expect_failures = [var.dead_letter_retention_seconds]
+}
+
+run "refuses_a_stream_that_is_read_again_when_nobody_knows_it" {
+  command = plan
+
+  variables {
+    kinesis = { retention_hours = 337 }
+  }
+
+  expect_failures = [var.kinesis]
+}
+
+run "refuses_a_horizon_of_half_a_day" {
+  command = plan
+
+  variables {
+    receipt_horizon_days          = 0.5
+    retention_seconds             = 3600
+    dead_letter_retention_seconds = 7200
+  }
+
+  expect_failures = [var.receipt_horizon_days]
+}
+
 run "refuses_a_stream_without_shards" {
   command = plan
 
