@@ -7,15 +7,16 @@ usage() {
   cat <<'USAGE'
 Deploys an environment with Terraform, and prints where events go.
 
-usage: scripts/deploy.sh ENVIRONMENT [--developer NAME] [--values FILE] [--plan | --check | --yes | --take-over | --unlock ID]
+usage: scripts/deploy.sh ENVIRONMENT [--developer NAME] [--values FILE] [--plan | --check | --yes | --approved DIGEST | --take-over | --unlock ID]
 
   ENVIRONMENT       local, dev, int, prod: a folder of infrastructure/environments
   --developer NAME  whose system it is, where several share an environment; in dev also CALVE_DEVELOPER
   --values FILE     JSON that stands above the environment's values.json
-  --plan            say what would change, and change nothing (but make the bucket of the states, when there is none)
+  --plan            say what would change, and the digest of it, and change nothing (but make the bucket of the states, when there is none)
   --check           the same, and end with 2 when something would
   --yes             change it without asking
-  --take-over       the same, and take what is there under our names into the state: a run was killed that had made it
+  --approved DIGEST change it without asking, if it is still what --plan gave this digest for; else change nothing
+  --take-over       as --yes, and take what is there under our names into the state: a run was killed that had made it
   --unlock ID       take away the lock of a run that was cut off
 
 It changes what differs from the values and nothing else. A run that was stopped is just run again; after one that was
@@ -28,7 +29,7 @@ USAGE
 # shellcheck source=scripts/deployment.sh
 source scripts/deployment.sh
 
-environment="" action=ask lock="" again="scripts/deploy.sh" options=()
+environment="" action=ask lock="" approved="" digest="" again="scripts/deploy.sh" options=()
 while [ $# -gt 0 ]; do
   case "$1" in
     --developer | --values)
@@ -38,6 +39,11 @@ while [ $# -gt 0 ]; do
       shift 2
       ;;
     --plan | --check | --yes | --take-over) action=${1#--}; shift ;;
+    --approved)
+      [ $# -ge 2 ] || fail "$1 needs a value" "scripts/deploy.sh --help"
+      action=approved approved=$2
+      shift 2
+      ;;
     --unlock)
       [ $# -ge 2 ] || fail "$1 needs a value" "scripts/deploy.sh --help"
       action=unlock lock=$2
@@ -61,11 +67,23 @@ main() {
 
   case "$action" in
     unlock) terraform force-unlock -force "$lock" ;;
-    plan) terraform plan -input=false -var-file="$folder/values.tfvars.json" ;;
+    plan) plan ;;
     check) check ;;
-    ask | yes) apply ;;
+    ask | yes | approved) apply ;;
     take-over) take_over ;;
   esac
+}
+
+plan() {
+  keep_plan
+  printf '\ndigest %s\n%s --approved %s changes just this\n' "$digest" "$again" "$digest"
+}
+
+# The plan is a file as long as this runs, and no longer: it holds what the settings hold.
+keep_plan() {
+  trap 'rm -f "$folder/plan"' EXIT
+  terraform plan -input=false -out="$folder/plan" -var-file="$folder/values.tfvars.json"
+  digest=$(./scripts/terraform.sh -chdir=infrastructure/stack show -json "$folder/plan" | .venv/bin/python scripts/plan_digest.py)
 }
 
 check() {
@@ -75,15 +93,15 @@ check() {
 
 # What was said yes to is what is done: the plan is kept in between.
 apply() {
-  local plan=$folder/plan yes
-  # A plan holds what the settings hold.
-  trap 'rm -f "$folder/plan"' EXIT
-  terraform plan -input=false -out="$plan" -var-file="$folder/values.tfvars.json"
+  local yes
+  keep_plan
   if [ "$action" = ask ]; then
     read -r -p "deploy this to $name? [y/N] " yes
     [ "$yes" = y ] || fail "nothing was changed" "$again --yes does not ask"
+  elif [ "$action" = approved ] && [ "$digest" != "$approved" ]; then
+    fail "this plan is $digest, and another was approved, $approved: nothing was changed" "$again --plan, and approve what it says"
   fi
-  terraform apply -input=false "$plan"
+  terraform apply -input=false "$folder/plan"
   ! $emulator || settle
   told
 }

@@ -69,6 +69,9 @@ def all_cases(desk):
             ["values.json cannot be read", "JSON object"], deploy, *local)),
         "values that no module takes": run(["katalog", "scripts/deploy.sh local"], deploy, "local", "--plan",
                                            "--values", desk.file("katalog.json", '{"storage": {"katalog": "glue"}}')),
+        "another plan than was approved": run(["and another was approved, 0123abcd: nothing was changed", "scripts/deploy.sh local --plan"],
+                                              deploy, "local", "--approved", "0123abcd"),
+        "approved, and not what": run(["--approved needs a value", "--help"], deploy, "local", "--approved"),
         "a lock that was left behind": desk.with_lock(run(
             ["the state is locked by somebody@else", "scripts/deploy.sh local --unlock 1b2c-lock"], deploy, "local", "--plan")),
         "what a killed run had made": desk.explains(
