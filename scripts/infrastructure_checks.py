@@ -26,12 +26,13 @@ KEPT = ROOT / ".calve" / "terraform"
 INFRASTRUCTURE = Path("infrastructure")
 STACK = INFRASTRUCTURE / "stack"
 POLICED = [INFRASTRUCTURE, Path("docker"), Path(".github")]
-# Folders for Checkov by the framework, and the files of which it must know something to say. Modules with their defaults:
-# called by the stack, what they get comes from files of values, which Checkov cannot follow.
+# What Checkov looks at, by the name of the check: framework, folder, and the files of which it must know something to say.
+# Modules with their defaults: called by the stack, what they get comes from files of values, which Checkov cannot follow.
 CHECKOV = {
-    "terraform": (INFRASTRUCTURE / "modules", []),
-    "dockerfile": (Path("docker"), ["*/Dockerfile"]),
-    "github_actions": (Path(".github"), ["workflows/*.yml"]),
+    "terraform": ("terraform", INFRASTRUCTURE / "modules", []),
+    "github": ("terraform", INFRASTRUCTURE / "github", []),
+    "dockerfile": ("dockerfile", Path("docker"), ["*/Dockerfile"]),
+    "github_actions": ("github_actions", Path(".github"), ["workflows/*.yml"]),
 }
 EXCEPTION = re.compile(r"#\s*(checkov:skip=|trivy:ignore:|hadolint ignore=)([\w,-]+)[:\s#]*(.*)")
 YAML_RULES = {
@@ -80,7 +81,7 @@ def main():
 
 def all_checks():
     """By name, the long ones first."""
-    checks = {f"checkov {framework}": policies(framework, *where) for framework, where in CHECKOV.items()}
+    checks = {f"checkov {name}": policies(*what) for name, what in CHECKOV.items()}
     checks |= {f"module {module.relative_to(INFRASTRUCTURE)}": terraform(module) for module in modules()}
     return checks | {
         "trivy": trivy,
