@@ -119,7 +119,10 @@ def read_values(environment):
     if not re.fullmatch("[a-z0-9]+", environment) or not path.exists():
         there = ", ".join(sorted(each.parent.name for each in ENVIRONMENTS.glob("*/values.json")))
         fail(f"there is no environment `{environment}`", f"there are {there}; each is a folder of {shown(ENVIRONMENTS)}")
-    return read_json(path)
+    values = read_json(path)
+    if str(values.get("region")).startswith("cn-"):
+        fail(f"{values['region']} is a region of AWS China, which is not supported", f"set another region in {shown(path)}")
+    return values
 
 
 def read_json(path):

@@ -32,6 +32,11 @@ variable "region" {
     condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
     error_message = "region must be the name of an AWS region, like eu-central-1."
   }
+
+  validation {
+    condition     = !startswith(var.region, "cn-")
+    error_message = "region is one of AWS China, which is not supported: services have other names there."
+  }
 }
 
 variable "account_id" {

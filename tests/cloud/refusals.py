@@ -67,6 +67,8 @@ def all_cases(desk):
             ["commit.zip is no package of a function", "scripts/build.sh"], deploy, *local)),
         "values that are no JSON": desk.with_file("infrastructure/environments/local/values.json", "{", run(
             ["values.json cannot be read", "JSON object"], deploy, *local)),
+        "a region of AWS China": desk.with_file("infrastructure/environments/local/values.json", '{"region": "cn-north-1"}', run(
+            ["cn-north-1 is a region of AWS China, which is not supported", "set another region"], deploy, *local)),
         "values that no module takes": run(["katalog", "scripts/deploy.sh local"], deploy, "local", "--plan",
                                            "--values", desk.file("katalog.json", '{"storage": {"katalog": "glue"}}')),
         "another plan than was approved": run(["and another was approved, 0123abcd: nothing was changed", "scripts/deploy.sh local --plan"],

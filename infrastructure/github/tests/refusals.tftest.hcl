@@ -74,6 +74,16 @@ run "a_region_that_is_none_is_refused" {
   expect_failures = [var.region]
 }
 
+run "aws_china_is_refused" {
+  command = plan
+
+  variables {
+    region = "cn-north-1"
+  }
+
+  expect_failures = [var.region]
+}
+
 run "plans_for_everybody_are_refused" {
   command = plan
 

@@ -35,6 +35,11 @@ resource "aws_vpc" "this" {
 
   lifecycle {
     precondition {
+      condition     = data.aws_partition.current.partition != "aws-cn"
+      error_message = "The region is one of AWS China, which is not supported: endpoint services have other names there."
+    }
+
+    precondition {
       condition     = length(local.zones) == local.n_zones
       error_message = "The region has ${length(local.zones)} availability zones, n_zones asks for ${var.n_zones}."
     }

@@ -350,6 +350,21 @@ run "refuses_an_interface_endpoint_of_s3" {
   expect_failures = [var.interface_endpoints]
 }
 
+run "refuses_aws_china" {
+  command = plan
+
+  variables {
+    enabled = true
+  }
+
+  override_data {
+    target = data.aws_partition.current
+    values = { partition = "aws-cn", dns_suffix = "amazonaws.com.cn" }
+  }
+
+  expect_failures = [aws_vpc.this]
+}
+
 run "refuses_an_account_that_is_none" {
   command = plan
 
