@@ -16,13 +16,23 @@ usage: scripts/destroy.sh ENVIRONMENT [--developer NAME] [--values FILE] [--name
   --empty           remove what is in the lake bucket first. Never where it is protected
   --unlock ID       take away the lock of a run that was cut off
 
-Of a protected environment (prod) functions, alarms, logs and network go. Lake bucket, catalog and queues stay with all
-that they hold; deploy.sh builds the rest around them again. The lake bucket of prod is never deleted by this.
+Of a protected environment (prod) functions, HTTP API, alarms, logs and network go. Lake bucket, catalog, queues and stream stay
+with all that they hold; deploy.sh builds the rest around them again, with another Function URL and another URL of the
+HTTP API. The lake bucket of prod is never deleted by this.
 USAGE
 }
 
 # shellcheck source=scripts/deployment.sh
 source scripts/deployment.sh
+
+# All but what holds data. The HTTP API is with the queues and holds none: left behind it would take events that nobody reads,
+# with no alarm to tell. What depends on these (stage, route, integration, policy) goes with them.
+readonly unprotected=(
+  -target=module.compute -target=module.observability -target=module.networking
+  -target=module.queues.aws_apigatewayv2_api.events
+  -target=module.queues.aws_cloudwatch_log_group.http_api
+  -target=module.queues.aws_iam_role.http_api
+)
 
 environment="" typed="" yes=false empty=false lock="" again="scripts/destroy.sh" options=()
 while [ $# -gt 0 ]; do
@@ -66,8 +76,8 @@ main() {
 
   confirm
   if $protected; then
-    destroy -target=module.compute -target=module.observability -target=module.networking
-    echo "lake bucket, catalog and queues of $name stay. What is still sent to the queues is there until their retention is over"
+    destroy "${unprotected[@]}"
+    echo "lake bucket, catalog, queues and stream of $name stay. What is still sent to them is there until their retention is over"
   else
     if $empty; then empty_bucket; else refuse_data; fi
     destroy
@@ -81,7 +91,7 @@ confirm() {
     ! $empty || fail "the lake bucket of $name is protected, and not emptied" "$again"
     if [ -z "$typed" ]; then
       [ -t 0 ] || fail "$name is protected, and nobody is there to type its name" "$again --name $name"
-      read -r -p "$name is protected. Its functions, alarms, logs and network will go. Type its name: " typed
+      read -r -p "$name is protected. Its functions, HTTP API, alarms, logs and network will go. Type its name: " typed
     fi
     [ "$typed" = "$name" ] || fail "\`$typed\` is not $name: nothing was changed" "$again --name $name"
   elif ! $yes; then

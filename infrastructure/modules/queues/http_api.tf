@@ -1,4 +1,5 @@
 # POST /events → the events queue, without a function in between: what is accepted is durable.
+# It holds no data, and goes when a protected environment is destroyed: scripts/destroy.sh names what it is made of.
 
 locals {
   n_http_api = var.http_api ? 1 : 0
