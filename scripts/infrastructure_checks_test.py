@@ -29,6 +29,8 @@ FAULTS = {
     "a table that anybody may write to": (MAIN, None, '\nresource "aws_s3_bucket" "open" {\n  bucket = "x"\n}\n\nresource "aws_s3_bucket_acl" "open" {\n'
                                           '  bucket = aws_s3_bucket.open.id\n  acl    = "public-read-write"\n}\n', "trivy", "public"),
     "a bucket without versions": (MAIN, None, '\nresource "aws_s3_bucket" "open" {\n  bucket = "x"\n}\n', "checkov terraform", "CKV_AWS_21"),
+    "a role that may do everything": ("infrastructure/github/main.tf", None, '\nresource "aws_iam_role_policy" "all" {\n  role   = "x"\n  policy = jsonencode('
+                                      '{ Version = "2012-10-17", Statement = [{ Effect = "Allow", Action = "*", Resource = "*" }] })\n}\n', "checkov github", "CKV_AWS_62"),
     "an exception without a reason": (MAIN, None, "\n#trivy:ignore:AVD-AWS-0001\n", "exceptions", "AVD-AWS-0001"),
     "an image without a tag": (DOCKERFILE, "debian:bookworm-20260824-slim", "debian", "hadolint", "DL3006"),
     "an image that runs as root": (DOCKERFILE, "USER 65534:65534", "USER root", "checkov dockerfile", "CKV_DOCKER_8"),
