@@ -71,8 +71,9 @@ def all_cases(desk):
             ["cn-north-1 is a region of AWS China, which is not supported", "set another region"], deploy, *local)),
         "values that no module takes": run(["katalog", "scripts/deploy.sh local"], deploy, "local", "--plan",
                                            "--values", desk.file("katalog.json", '{"storage": {"katalog": "glue"}}')),
-        "another plan than was approved": run(["and another was approved, 0123abcd: nothing was changed", "scripts/deploy.sh local --plan"],
-                                              deploy, "local", "--approved", "0123abcd"),
+        "another plan than was approved": run(
+            ["and another was approved, 0123abcd: nothing was changed", "--plan, and approve what it says"], deploy, "local", "--approved", "0123abcd",
+            "--values", desk.file("no-network.json", '{"networking": {"enabled": false}}')),
         "approved, and not what": run(["--approved needs a value", "--help"], deploy, "local", "--approved"),
         "a lock that was left behind": desk.with_lock(run(
             ["the state is locked by somebody@else", "scripts/deploy.sh local --unlock 1b2c-lock"], deploy, "local", "--plan")),
