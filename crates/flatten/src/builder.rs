@@ -150,7 +150,7 @@ impl ColumnBuilder {
 
     /// Puts a value of a `double` column.
     #[inline]
-    fn put_double(&mut self, row: usize, double: f64) {
+    pub(crate) fn put_double(&mut self, row: usize, double: f64) {
         self.pad(row);
         if let Values::Double(values) = &mut self.values {
             values.push(double);

@@ -74,6 +74,32 @@ impl<'a> Number<'a> {
         Some(number)
     }
 
+    /// Reads an integer of up to seven digits, and how many bytes it takes. `None` leaves it to [`Self::scan`].
+    #[inline]
+    pub(crate) fn short_long(bytes: &[u8]) -> Option<(i64, usize)> {
+        let negative = bytes.first() == Some(&b'-');
+        let digits_at = usize::from(negative);
+        let (whole, n_whole) = short_digits(bytes.get(digits_at..)?)?;
+        let end = digits_at + n_whole;
+        let leading_zero = n_whole > 1 && bytes[digits_at] == b'0';
+        if leading_zero || matches!(bytes.get(end)?, b'.' | b'e' | b'E') {
+            return None;
+        }
+        let whole = whole.cast_signed();
+        Some((if negative { -whole } else { whole }, end))
+    }
+
+    /// Reads a number as [`Self::scan_short`] does, as the double that denotes exactly it, and how many bytes it takes.
+    #[inline]
+    pub(crate) fn short_double(bytes: &'a [u8]) -> Option<(f64, usize)> {
+        let number = Self::scan_short(bytes)?;
+        let magnitude = number.magnitude;
+        // An integer has no negative zero.
+        let negative = number.negative && !(number.is_integer && magnitude == 0);
+        let double = short_double(negative, magnitude, number.n_fraction);
+        Some((double, number.token.len()))
+    }
+
     /// Reads any number.
     fn scan_any(bytes: &'a [u8]) -> Option<Self> {
         let negative = bytes.first() == Some(&b'-');

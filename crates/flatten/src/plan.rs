@@ -6,7 +6,7 @@ use arrow_schema::DataType;
 
 use crate::candidate::{Candidate, Position, SIBLING_TYPES, SiblingType};
 use crate::pointer::{MAX_NAME_BYTES, is_reserved};
-use crate::trie::{NodeId, Target, Trie, narrow};
+use crate::trie::{Node, NodeId, Target, Trie, Usual, narrow};
 use crate::{
     Column, Conflict, DeclaredType, NewColumn, Pointer, Schema, SchemaError, Shape, system, time,
 };
@@ -99,7 +99,15 @@ impl Plan {
                 plan.siblings[column] = plan.siblings_of(pointer, column);
             }
         }
+        plan.note_what_is_usual();
         Ok(plan)
+    }
+
+    /// Notes on each path what its values usually are: once columns, declarations and event times are settled.
+    fn note_what_is_usual(&mut self) {
+        for node in &mut self.trie.nodes {
+            node.usual = usual(node, &self.columns);
+        }
     }
 
     /// The siblings that a path's column has or may get.
@@ -182,6 +190,7 @@ impl Plan {
                 *sibling = Sibling::None;
             }
         }
+        plan.note_what_is_usual();
         (plan, added)
     }
 
@@ -267,6 +276,25 @@ fn sibling_name(name: &str, kind: SiblingType) -> String {
     format!("{name}__{}", kind.name())
 }
 
+/// What the values of a path usually are, by its column; nothing where more than the column counts.
+fn usual(node: &Node, columns: &[Column]) -> Usual {
+    let as_a_whole = matches!(
+        node.declared,
+        Some(DeclaredType::Drop | DeclaredType::Sha256 | DeclaredType::Json | DeclaredType::Rescue)
+    );
+    match node.target {
+        Target::Column(column) if !as_a_whole && node.time_rank.is_none() => {
+            match columns[column as usize].data_type {
+                DataType::Utf8 => Usual::Text(column),
+                DataType::Int64 => Usual::Long(column),
+                DataType::Float64 => Usual::Double(column),
+                _ => Usual::Nothing,
+            }
+        }
+        _ => Usual::Nothing,
+    }
+}
+
 /// Which column each path owns: by pointer first, then by the name of a column without one.
 fn owners(columns: &[Column], system: &[usize; 6]) -> BTreeMap<Pointer, usize> {
     let mut owners = BTreeMap::new();
@@ -314,7 +342,7 @@ fn declare(trie: &mut Trie, shape: &Shape) {
         if matches!(declared, DeclaredType::Drop | DeclaredType::Sha256) {
             let mut above = node;
             while above != crate::trie::ROOT {
-                above = trie.nodes[above as usize].parent;
+                above = trie.parent(above);
                 trie.nodes[above as usize].hides_below = true;
             }
         }
@@ -323,8 +351,8 @@ fn declare(trie: &mut Trie, shape: &Shape) {
 
 /// Whether a path lies below a value that is kept whole.
 fn is_hidden(trie: &Trie, node: NodeId, max_depth: usize) -> bool {
-    let mut above = trie.nodes[node as usize].parent;
-    let mut hidden = trie.nodes[node as usize].depth as usize > max_depth
+    let mut above = trie.parent(node);
+    let mut hidden = trie.depth(node) > max_depth
         || matches!(
             trie.nodes[node as usize].declared,
             Some(DeclaredType::Sha256)
@@ -332,7 +360,7 @@ fn is_hidden(trie: &Trie, node: NodeId, max_depth: usize) -> bool {
     while above != crate::trie::ROOT {
         let declared = trie.nodes[above as usize].declared;
         hidden |= matches!(declared, Some(DeclaredType::Json | DeclaredType::Rescue));
-        above = trie.nodes[above as usize].parent;
+        above = trie.parent(above);
     }
     hidden
 }

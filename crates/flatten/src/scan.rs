@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::number::Number;
-use crate::special::plain_prefix;
+use crate::special::{plain_prefix, plain_text_len};
 
 /// As deep as objects and arrays may nest, the outermost counted.
 pub(crate) const MAX_NESTING: usize = 127;
@@ -110,6 +110,19 @@ impl<'a> Scanner<'a> {
                 _ => return Err(Stop::NotJson), // The end, or a raw control character.
             }
         }
+    }
+
+    /// Takes a string that begins right here and holds no escape, and returns where its content stands; `None` leaves it to
+    /// [`Self::text`].
+    #[inline]
+    pub(crate) fn plain_text(&mut self) -> Option<Range<usize>> {
+        let [b'"', content @ ..] = self.rest() else {
+            return None;
+        };
+        let start = self.at + 1;
+        let end = start + plain_text_len(content)?;
+        self.at = end + 1;
+        Some(start..end)
     }
 
     /// Takes one escape sequence; a surrogate must be the first half of a pair.

@@ -21,6 +21,30 @@ pub(crate) fn plain_prefix(bytes: &[u8]) -> usize {
     at + short_plain_prefix(&bytes[at..])
 }
 
+/// How many bytes stand in front of the closing quote of a string, if they are plain and more bytes stand behind it.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+pub(crate) fn plain_text_len(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while let Some(chunk) = bytes[at..].first_chunk::<BLOCK>() {
+        let specials = specials(chunk);
+        if specials != 0 {
+            let offset = specials.trailing_zeros() as usize;
+            return (chunk[offset] == b'"').then_some(at + offset);
+        }
+        at += BLOCK;
+    }
+    None
+}
+
+/// How many bytes stand in front of the closing quote of a string, if they are plain.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+pub(crate) fn plain_text_len(bytes: &[u8]) -> Option<usize> {
+    let n_plain = plain_prefix(bytes);
+    (bytes.get(n_plain) == Some(&b'"')).then_some(n_plain)
+}
+
 /// The same by words of 64 bits, for short ends and other processors: a byte's high bit is set in the mask when the byte ends the run. Borrows may set the bits of
 /// later bytes too, so only the lowest one is looked at. Bytes of 0x80 and above never end a run.
 #[inline]

@@ -62,7 +62,11 @@ impl TextBuilder {
 
     /// Puts the text of the next row, which is at most the `max_rows`th. `ahead` begins with the text, and more bytes behind
     /// it make it faster.
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "one frame instead of two for each text"
+    )]
     pub(crate) fn push(&mut self, text: &[u8], ahead: &[u8], max_rows: usize) {
         let Some(table) = &mut self.table else {
             self.texts.push(text, max_rows);

@@ -29,29 +29,37 @@ pub(crate) enum Target {
     Rescued,
 }
 
-/// One path. Kept small: the walk touches one for every member of every event.
+/// What a path's values nearly always are, and where they then go, so that the walk has one thing to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Usual {
+    /// Nothing that could be said before a look at everything.
+    Nothing,
+    /// Texts, to the `string` column at this position.
+    Text(u32),
+    /// Numbers, to the `long` column at this position.
+    Long(u32),
+    /// Numbers, to the `double` column at this position.
+    Double(u32),
+}
+
+/// What the walk has to know of one path: it touches one for every member of every event, and one is a line of the cache.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
-    pub(crate) parent: NodeId,
-    /// How many keys lead here.
-    pub(crate) depth: u32,
-    key: (u32, u32),
     /// The first and the last eight bytes of the key with its closing quote and colon; a shorter one is filled up with zeros.
     head: u64,
     tail: u64,
     /// The bytes of both that count.
     mask: u64,
-    /// Where the last eight bytes begin.
-    tail_at: u32,
     /// The length of the key with its closing quote and colon; 0 when an event can only hold it with escapes.
     plain_len: u32,
     /// The walk that met this path last, to notice repeated keys.
     pub(crate) met_in: u32,
     /// The child that an object here began with last time.
-    first_child: NodeId,
+    pub(crate) first_child: NodeId,
     /// The sibling that followed last time.
-    successor: NodeId,
+    pub(crate) successor: NodeId,
     pub(crate) target: Target,
+    pub(crate) usual: Usual,
     pub(crate) declared: Option<DeclaredType>,
     /// Its position in the list of event times.
     pub(crate) time_rank: Option<u8>,
@@ -59,10 +67,20 @@ pub(crate) struct Node {
     pub(crate) hides_below: bool,
 }
 
-const _: () = assert!(size_of::<Node>() <= 80);
+const _: () = assert!(size_of::<Node>() <= 64);
+
+/// Where one path stands in the tree.
+#[derive(Debug, Clone)]
+struct Place {
+    parent: NodeId,
+    /// How many keys lead here.
+    depth: u32,
+    /// Where its key begins, and how long it is.
+    key: (u32, u32),
+}
 
 impl Node {
-    fn new(parent: NodeId, depth: u32, key_at: u32, key: &[u8], target: Target) -> Self {
+    fn new(key: &[u8], target: Target) -> Self {
         let is_plain = !key
             .iter()
             .any(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\');
@@ -77,18 +95,15 @@ impl Node {
         // A key of fewer than eight bytes is compared as far as it goes, twice.
         let mask = u64::MAX >> (8 * (8 - n_head));
         Self {
-            parent,
-            depth,
-            key: (key_at, narrow(key.len())),
             head,
             tail,
             mask,
-            tail_at: narrow(quoted.len().saturating_sub(8)),
             plain_len: if is_plain { narrow(quoted.len()) } else { 0 },
             met_in: 0,
             first_child: NOT_A_NODE,
             successor: NOT_A_NODE,
             target,
+            usual: Usual::Nothing,
             declared: None,
             time_rank: None,
             hides_below: false,
@@ -106,6 +121,8 @@ pub(crate) fn narrow(n: usize) -> u32 {
 #[derive(Debug, Clone)]
 pub(crate) struct Trie {
     pub(crate) nodes: Vec<Node>,
+    /// By node.
+    places: Vec<Place>,
     keys: Vec<u8>,
     index: HashTable<NodeId>,
     hasher: Hasher,
@@ -117,7 +134,12 @@ type Hasher = foldhash::fast::RandomState;
 impl Trie {
     pub(crate) fn new() -> Self {
         Self {
-            nodes: vec![Node::new(ROOT, 0, 0, b"", Target::LeftOver)],
+            nodes: vec![Node::new(b"", Target::LeftOver)],
+            places: vec![Place {
+                parent: ROOT,
+                depth: 0,
+                key: (0, 0),
+            }],
             keys: Vec::new(),
             index: HashTable::new(),
             hasher: Hasher::default(),
@@ -125,16 +147,25 @@ impl Trie {
     }
 
     pub(crate) fn key(&self, id: NodeId) -> &[u8] {
-        let (start, len) = self.nodes[id as usize].key;
+        let (start, len) = self.places[id as usize].key;
         &self.keys[start as usize..(start + len) as usize]
+    }
+
+    pub(crate) fn parent(&self, id: NodeId) -> NodeId {
+        self.places[id as usize].parent
+    }
+
+    /// How many keys lead to a node.
+    pub(crate) fn depth(&self, id: NodeId) -> usize {
+        self.places[id as usize].depth as usize
     }
 
     /// The keys that lead to a node.
     pub(crate) fn pointer(&self, mut id: NodeId) -> Pointer {
-        let mut keys = Vec::with_capacity(self.nodes[id as usize].depth as usize);
+        let mut keys = Vec::with_capacity(self.depth(id));
         while id != ROOT {
             keys.push(String::from_utf8_lossy(self.key(id)).into_owned());
-            id = self.nodes[id as usize].parent;
+            id = self.parent(id);
         }
         keys.reverse();
         Pointer::from_keys(keys)
@@ -148,29 +179,35 @@ impl Trie {
             .fold(ROOT, |parent, key| self.child(parent, key.as_bytes()))
     }
 
-    /// The child of `parent` that came after `previous` last time (or first), if `rest` begins with its key, a quote and a
-    /// colon; and how many bytes these are.
-    #[inline]
-    pub(crate) fn guess(
-        &self,
-        parent: NodeId,
-        previous: NodeId,
-        rest: &[u8],
-    ) -> Option<(NodeId, usize)> {
-        let id = if previous == ROOT {
+    /// The child of `parent` that came after `previous` last time, or first; it may be none.
+    pub(crate) fn guess_after(&self, parent: NodeId, previous: NodeId) -> NodeId {
+        if previous == ROOT {
             self.nodes[parent as usize].first_child
         } else {
             self.nodes[previous as usize].successor
-        };
-        let node = self.nodes.get(id as usize)?;
+        }
+    }
+
+    /// The node `id`, if `rest` begins with its key, a quote and a colon; and how many bytes these are.
+    #[inline]
+    pub(crate) fn guess(&mut self, id: NodeId, rest: &[u8]) -> Option<(&mut Node, usize)> {
+        let node = self.nodes.get_mut(id as usize)?;
         let len = node.plain_len as usize;
         // The same steps for keys of every length, since lengths are hard to predict.
         let head = u64::from_le_bytes(*rest.first_chunk()?);
-        let tail = u64::from_le_bytes(*rest.get(node.tail_at as usize..)?.first_chunk()?);
+        let tail = u64::from_le_bytes(*rest.get(len.saturating_sub(8)..)?.first_chunk()?);
         let differs = ((head ^ node.head) | (tail ^ node.tail)) & node.mask;
-        let is_next =
-            differs == 0 && len != 0 && (len <= 16 || rest.get(..len - 2) == Some(self.key(id)));
-        is_next.then_some((id, len))
+        if differs != 0 || len == 0 {
+            return None;
+        }
+        if len > 16 {
+            let (start, key_len) = self.places[id as usize].key;
+            let key = &self.keys[start as usize..(start + key_len) as usize];
+            if rest.get(..len - 2) != Some(key) {
+                return None;
+            }
+        }
+        Some((node, len))
     }
 
     /// Remembers that `id` came after `previous` (or first).
@@ -186,7 +223,7 @@ impl Trie {
     /// The child of `parent` with this key, if it is known.
     pub(crate) fn find(&self, parent: NodeId, key: &[u8]) -> Option<NodeId> {
         let hash = self.hasher.hash_one((parent, key));
-        let is_it = |&id: &NodeId| self.nodes[id as usize].parent == parent && self.key(id) == key;
+        let is_it = |&id: &NodeId| self.parent(id) == parent && self.key(id) == key;
         self.index.find(hash, is_it).copied()
     }
 
@@ -196,24 +233,28 @@ impl Trie {
             return id;
         }
         let id = narrow(self.nodes.len());
-        let depth = self.nodes[parent as usize].depth + 1;
-        let key_at = narrow(self.keys.len());
-        self.nodes
-            .push(Node::new(parent, depth, key_at, key, Target::Undecided));
+        self.nodes.push(Node::new(key, Target::Undecided));
+        self.places.push(Place {
+            parent,
+            depth: self.places[parent as usize].depth + 1,
+            key: (narrow(self.keys.len()), narrow(key.len())),
+        });
         self.keys.extend_from_slice(key);
         let Self {
-            nodes,
+            places,
             keys,
             index,
             hasher,
+            ..
         } = self;
         let hash_of = |parent: NodeId, key: &[u8]| hasher.hash_one((parent, key));
         index.insert_unique(hash_of(parent, key), id, |&id| {
-            let node = &nodes[id as usize];
-            hash_of(
-                node.parent,
-                &keys[node.key.0 as usize..(node.key.0 + node.key.1) as usize],
-            )
+            let Place {
+                parent,
+                key: (start, len),
+                ..
+            } = places[id as usize];
+            hash_of(parent, &keys[start as usize..(start + len) as usize])
         });
         id
     }

@@ -11,7 +11,7 @@ use crate::number::Number;
 use crate::plan::{Plan, Sibling};
 use crate::scan::{MAX_NESTING, Scanner, Stop, unescape};
 use crate::time::{self, Form, Reading};
-use crate::trie::{NodeId, ROOT, Target, Trie};
+use crate::trie::{NodeId, ROOT, Target, Trie, Usual};
 use crate::{DeclaredType, Doc};
 
 /// Which of the pointers to event times counts in this event.
@@ -182,19 +182,32 @@ impl<'p> Walk<'p> {
             return Ok(false);
         }
         scanner.expect(b'"')?;
+        let mut guess = self.trie.nodes[node as usize].first_child;
         loop {
             let key_at = scanner.at - 1;
-            let (child, raw_key) = self.member(scanner, node, previous)?;
-            if !self.replaced.is_empty() && self.replaced.binary_search(&key_at).is_ok() {
-                scanner.skip(nesting)?;
-            } else {
-                if std::mem::replace(&mut self.trie.nodes[child as usize].met_in, self.generation)
-                    == self.generation
-                {
+            let guessed = self.trie.guess(guess, scanner.rest());
+            if let Some((path, n_bytes)) = guessed
+                && self.replaced.is_empty()
+            {
+                scanner.at += n_bytes;
+                if std::mem::replace(&mut path.met_in, self.generation) == self.generation {
                     return Err(Stop::RepeatedKey);
                 }
-                previous = child;
-                any_kept |= self.value(scanner, child, raw_key, nesting)?;
+                let usual = path.usual;
+                (previous, guess) = (guess, path.successor);
+                any_kept |= self.usual_value(scanner, usual) || {
+                    let raw_key = KeySpan::new(key_at, key_at + n_bytes);
+                    self.value(scanner, previous, raw_key, nesting)?
+                };
+            } else {
+                let child = self.other_member(scanner, node, previous)?;
+                if let Some((child, raw_key)) = child {
+                    previous = child;
+                    any_kept |= self.value(scanner, child, raw_key, nesting)?;
+                } else {
+                    scanner.skip(nesting)?;
+                }
+                guess = self.trie.guess_after(node, previous);
             }
             // Written without white space, as most JSON is, the next key begins right here.
             if let [b',', b'"', ..] = scanner.rest() {
@@ -215,19 +228,15 @@ impl<'p> Walk<'p> {
         }
     }
 
-    /// Takes a key and its colon, its opening quote having been taken, and returns its path and where it stands with its quotes.
-    #[inline]
-    fn member(
+    /// Takes a key and its colon, its opening quote having been taken, and returns its path and where it stands with its
+    /// quotes; none when the member is to be left out.
+    fn other_member(
         &mut self,
         scanner: &mut Scanner<'_>,
         node: NodeId,
         previous: NodeId,
-    ) -> Result<(NodeId, KeySpan), Stop> {
+    ) -> Result<Option<(NodeId, KeySpan)>, Stop> {
         let key_at = scanner.at - 1;
-        if let Some((child, n_bytes)) = self.trie.guess(node, previous, scanner.rest()) {
-            scanner.at += n_bytes;
-            return Ok((child, KeySpan::new(key_at, scanner.at - 1)));
-        }
         let text = scanner.text()?;
         let raw_key = KeySpan::new(key_at, scanner.at);
         let raw = &scanner.bytes[text.inner];
@@ -241,9 +250,71 @@ impl<'p> Walk<'p> {
         } else {
             self.trie.child(node, raw)
         };
-        self.trie.remember(node, previous, child);
         scanner.expect(b':')?;
-        Ok((child, raw_key))
+        if self.replaced.binary_search(&key_at).is_ok() {
+            return Ok(None);
+        }
+        self.trie.remember(node, previous, child);
+        let met_in = &mut self.trie.nodes[child as usize].met_in;
+        if std::mem::replace(met_in, self.generation) == self.generation {
+            return Err(Stop::RepeatedKey);
+        }
+        Ok(Some((child, raw_key)))
+    }
+
+    /// Puts a value that is as the values of its path nearly always are into their column. False: nothing was done, and
+    /// [`Self::value`] is to look at it.
+    #[inline]
+    fn usual_value(&mut self, scanner: &mut Scanner<'_>, usual: Usual) -> bool {
+        // By how frequent they are: comparing is cheaper than a jump that is hard to predict.
+        if let Usual::Text(column) = usual {
+            self.usual_text(scanner, column)
+        } else if let Usual::Long(column) = usual {
+            self.usual_long(scanner, column)
+        } else if let Usual::Double(column) = usual {
+            self.usual_double(scanner, column)
+        } else {
+            false
+        }
+    }
+
+    /// A text without escapes.
+    #[inline]
+    fn usual_text(&mut self, scanner: &mut Scanner<'_>, column: u32) -> bool {
+        let column = column as usize;
+        let Some(text) = scanner.plain_text() else {
+            return false;
+        };
+        self.touched.push(column);
+        let (bytes, ahead) = (&scanner.bytes[text.clone()], &scanner.bytes[text.start..]);
+        self.columns[column].put_text(self.n_rows, bytes, ahead);
+        true
+    }
+
+    /// An integer of few digits.
+    #[inline]
+    fn usual_long(&mut self, scanner: &mut Scanner<'_>, column: u32) -> bool {
+        let Some((long, n_bytes)) = Number::short_long(scanner.rest()) else {
+            return false;
+        };
+        scanner.at += n_bytes;
+        let column = column as usize;
+        self.touched.push(column);
+        self.columns[column].put_long(self.n_rows, long);
+        true
+    }
+
+    /// A number of few digits.
+    #[inline]
+    fn usual_double(&mut self, scanner: &mut Scanner<'_>, column: u32) -> bool {
+        let Some((double, n_bytes)) = Number::short_double(scanner.rest()) else {
+            return false;
+        };
+        scanner.at += n_bytes;
+        let column = column as usize;
+        self.touched.push(column);
+        self.columns[column].put_double(self.n_rows, double);
+        true
     }
 
     /// Handles one value by the rules of section 3; returns whether it is kept (rules 1 and 2).
@@ -403,7 +474,7 @@ impl<'p> Walk<'p> {
         nesting: usize,
     ) -> Result<bool, Stop> {
         self.note_unreadable_time(member.node);
-        if self.trie.nodes[member.node as usize].depth as usize >= self.plan.shape.max_depth {
+        if self.trie.depth(member.node) >= self.plan.shape.max_depth {
             let range = scanner.skip(nesting)?;
             if cold::is_emptied(member.bytes, range.start, member.node, &self.trie)? {
                 self.doc.keep(member.bytes, member.raw_key, b"{}");

@@ -109,8 +109,7 @@ impl Digest {
         Self {
             head,
             tail,
-            // An event has less than 4 GiB.
-            text_bytes: u32::try_from(text.len()).unwrap_or(u32::MAX),
+            text_bytes: text_bytes(text),
         }
     }
 
@@ -131,20 +130,33 @@ impl Digest {
     }
 }
 
+/// `max_event_bytes` is at most 256 MiB.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "said above")]
+fn text_bytes(text: &[u8]) -> u32 {
+    debug_assert!(u32::try_from(text.len()).is_ok());
+    text.len() as u32
+}
+
 /// The first `n_bytes` bytes, at most 16, as two words; zeros instead of what stands behind them. Without a branch, since
 /// lengths are hard to predict.
 #[inline]
 fn padded(bytes: &[u8; 16], n_bytes: usize) -> (u64, u64) {
-    let word = |bytes: Option<&[u8; 8]>, n_bytes: usize| {
-        let word = bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        let n_bits = 8 * u32::try_from(n_bytes.min(8)).unwrap_or(8);
-        word & u64::MAX.checked_shr(u64::BITS - n_bits).unwrap_or(0)
-    };
-    (
-        word(bytes.first_chunk(), n_bytes),
-        word(bytes.last_chunk(), n_bytes.saturating_sub(8)),
-    )
+    const LOW: u128 = u64::MAX as u128;
+    let words = u128::from_le_bytes(*bytes) & MASKS[n_bytes];
+    ((words & LOW) as u64, (words >> 64) as u64)
 }
+
+/// By a number of bytes, these bytes.
+const MASKS: [u128; 17] = {
+    let mut masks = [0; 17];
+    let mut n_bytes = 1;
+    while n_bytes < masks.len() {
+        masks[n_bytes] = masks[n_bytes - 1] << 8 | 0xFF;
+        n_bytes += 1;
+    }
+    masks
+};
 
 #[cfg(test)]
 mod tests {
