@@ -113,6 +113,10 @@ fn expected_distinct(n: f64, d: f64, n_file: f64) -> f64 {
     if d >= n {
         return n_file;
     }
+    // A small file was looked at whole.
+    if n_file <= n {
+        return d;
+    }
     let (mut low, mut high) = (d, d * 1e6);
     for _ in 0..60 {
         let middle = f64::midpoint(low, high);

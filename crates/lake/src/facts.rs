@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, HashMap};
 
-use arrow_array::ArrayRef;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type};
+use arrow_array::{ArrayRef, ArrowPrimitiveType, PrimitiveArray};
 use arrow_schema::DataType;
 use iceberg::spec::PrimitiveType;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
@@ -138,18 +138,8 @@ impl Nans {
                 continue;
             };
             let found = match array.data_type() {
-                DataType::Float32 => array
-                    .as_primitive::<Float32Type>()
-                    .iter()
-                    .flatten()
-                    .filter(|v| v.is_nan())
-                    .count(),
-                _ => array
-                    .as_primitive::<Float64Type>()
-                    .iter()
-                    .flatten()
-                    .filter(|v| v.is_nan())
-                    .count(),
+                DataType::Float32 => n_nans_of(array.as_primitive::<Float32Type>(), f32::is_nan),
+                _ => n_nans_of(array.as_primitive::<Float64Type>(), f64::is_nan),
             };
             *n_nans += found as u64;
         }
@@ -158,4 +148,21 @@ impl Nans {
     fn of(&self, id: i32) -> Option<u64> {
         self.counts.get(&id).map(|(_, n_nans)| *n_nans)
     }
+}
+
+/// How many of the values are not a number. Hardly a column has one, so whether a row has a value is looked at last.
+fn n_nans_of<T: ArrowPrimitiveType>(
+    array: &PrimitiveArray<T>,
+    is_nan: impl Fn(T::Native) -> bool,
+) -> usize {
+    // Without an early end, which several values at a time cannot have.
+    let any_nan = array
+        .values()
+        .iter()
+        .fold(false, |any, &value| any | is_nan(value));
+    if !any_nan {
+        return 0;
+    }
+    let values = array.iter().flatten();
+    values.filter(|&value| is_nan(value)).count()
 }

@@ -248,8 +248,29 @@ thread_local! {
     static COMPRESSOR: RefCell<Option<(ZstdLevel, Compressor<'static>, Vec<u8>)>> = const { RefCell::new(None) };
 }
 
+/// A page of fewer bytes does not get shorter, and half of those of a batch of a hundred events have fewer.
+const STORED_BYTES: usize = 128;
+
+/// A Zstandard frame that holds these bytes, fewer than [`STORED_BYTES`], as they are (RFC 8878, sections 3.1.1 and 3.1.1.2).
+fn stored(body: &[u8]) -> Bytes {
+    const MAGIC: [u8; 4] = 0xFD2F_B528_u32.to_le_bytes();
+    /// One segment, whose size follows in one byte.
+    const DESCRIPTOR: u8 = 1 << 5;
+    let [size, ..] = body.len().to_le_bytes();
+    // The last block, and a raw one.
+    let [first, second, third, _] = (u32::from(size) << 3 | 1).to_le_bytes();
+    let mut frame = Vec::with_capacity(MAGIC.len() + 5 + body.len());
+    frame.extend_from_slice(&MAGIC);
+    frame.extend_from_slice(&[DESCRIPTOR, size, first, second, third]);
+    frame.extend_from_slice(body);
+    frame.into()
+}
+
 /// Compresses one page as one Zstandard frame.
 fn compress(body: &[u8], level: ZstdLevel) -> Result<Bytes, ParquetError> {
+    if body.len() < STORED_BYTES {
+        return Ok(stored(body));
+    }
     COMPRESSOR.with_borrow_mut(|kept| {
         let (_, compressor, buffer) = match kept {
             Some(kept) if kept.0 == level => kept,
@@ -267,4 +288,22 @@ fn compress(body: &[u8], level: ZstdLevel) -> Result<Bytes, ParquetError> {
         buffer.shrink_to(4 * PAGE_BYTES);
         Ok(compressed)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_page_unpacks_to_what_it_was_however_short_it_is() {
+        let level = ZstdLevel::try_new(1).expect("a level");
+        for n_bytes in (0..2 * STORED_BYTES).chain([255, 256, 1 << 17, PAGE_BYTES]) {
+            let body: Vec<u8> = (0..n_bytes).map(|n| n.to_le_bytes()[0] % 7).collect();
+            let frame = compress(&body, level).expect("a frame");
+            let unpacked = zstd::bulk::decompress(&frame, n_bytes).expect("a frame that unpacks");
+            assert_eq!(unpacked, body, "{n_bytes} bytes");
+            let said = zstd::zstd_safe::get_frame_content_size(&frame).expect("a size");
+            assert_eq!(said, Some(n_bytes as u64));
+        }
+    }
 }
