@@ -8,6 +8,9 @@ usage() {
 usage: scripts/bench.sh [FILTER] [--quick] criterion: flattening, Parquet, and both, in bytes/s
        scripts/bench.sh --gate            the figures that must be reached, against DuckDB, on 200,000 events
        scripts/bench.sh --gate --short    the same on 20,000 events, without DuckDB, quick to build
+       scripts/bench.sh --peers [--shape SHAPE] [OPTIONS]
+                                          beside DuckDB, pyarrow, a Lambda in Python, arrow-json, and parsing alone, in turns;
+                                          writes benches/results/peers-SHAPE.md and .svg
        scripts/bench.sh --writers [OPTIONS]
                                           1 to 64 writers of one table on local servers, against PyIceberg, and 10,000 commits in
                                           a row: more than an hour; OPTIONS like --writers 1,4 --commits 0
@@ -27,6 +30,15 @@ main() {
       # What is deployed is built this way, so this is what is measured.
       build release
       "$bin/gate" --peer-python .venv/bin/python
+      ;;
+    "--peers "*)
+      ./scripts/venv.sh
+      build release
+      # At its fastest here, which what is deployed cannot ask for.
+      RUSTFLAGS="-C target-cpu=native" cargo build --locked --quiet --profile peers --package rust_peers
+      "$bin/peers" --python .venv/bin/python --rust-peers "${CARGO_TARGET_DIR:-target}/peers/rust_peers" \
+        --commit "$(git describe --always --dirty 2>/dev/null || echo unknown)" --date "$(date -u +%F)" \
+        --out benches/results "${@:2}"
       ;;
     "--writers "*)
       ./scripts/venv.sh
@@ -58,7 +70,7 @@ main() {
 
 build() {
   # The quick profile builds the whole workspace, as the tests do: with the same features, and so only once.
-  local what=(--package benches --bin gate --bin peak_memory)
+  local what=(--package benches --bin gate --bin peak_memory --bin peers)
   [ "$1" != quick ] || what=(--workspace)
   cargo build --locked --quiet --profile "$1" "${what[@]}"
   bin=${CARGO_TARGET_DIR:-target}/$1

@@ -1,18 +1,7 @@
-"""NDJSON to Parquet with DuckDB on one thread: what the gate measures Calve against.
-
-usage: duckdb_bench.py COLUMNS EVENTS OUTPUT ZSTD_LEVEL
-
-COLUMNS is a JSON list of {"pointer", "type"}: the columns that Calve has for the same events, so that both
-do the same work. For every line on the standard input the file is converted once, and one line of JSON is
-answered: {"seconds", "n_rows", "file_bytes"}.
-"""
-
-import json
-import os
-import sys
-import time
+"""NDJSON to Parquet with DuckDB: `duckdb_bench.py COLUMNS EVENTS OUTPUT ZSTD_LEVEL THREADS`, see rounds.py."""
 
 import duckdb
+from rounds import arguments, serve, tree_of
 
 TYPES = {
     "boolean": "BOOLEAN",
@@ -25,35 +14,23 @@ TYPES = {
 
 
 def main() -> None:
-    columns_path, events, output, level = sys.argv[1:]
-    with open(columns_path, encoding="utf-8") as file:
-        columns = json.load(file)
-    query = conversion(columns, events, output, int(level))
+    columns, events, output, level, threads = arguments()
+    query = conversion(columns, events, output, level)
     connection = duckdb.connect()
-    connection.execute("SET threads = 1")
+    connection.execute(f"SET threads = {threads}")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET preserve_insertion_order = true")
-    for _ in sys.stdin:
-        started = time.perf_counter()
-        n_rows = connection.execute(query).fetchone()[0]
-        seconds = time.perf_counter() - started
-        answer = {"seconds": seconds, "n_rows": n_rows, "file_bytes": os.path.getsize(output)}
-        print(json.dumps(answer), flush=True)
+    serve(f"DuckDB {duckdb.__version__}", output, lambda: connection.execute(query).fetchone()[0])
 
 
 def conversion(columns: list[dict], events: str, output: str, level: int) -> str:
     """The statement that reads the events with explicit columns and writes one flat Parquet file."""
-    tree: dict = {}
     projection = []
     for column in columns:
         keys = column["pointer"].strip("/").split("/")
-        node = tree
-        for key in keys[:-1]:
-            node = node.setdefault(key, {})
-        node[keys[-1]] = TYPES[column["type"]]
         path = ".".join(quoted(key) for key in keys)
         projection.append(f"{path} AS {quoted('_'.join(keys))}")
-    explicit = ", ".join(f"{quoted(key)}: {literal(type_of(node))}" for key, node in tree.items())
+    explicit = ", ".join(f"{quoted(key)}: {literal(type_of(node))}" for key, node in tree_of(columns).items())
     return f"""
         COPY (
             SELECT {", ".join(projection)}
@@ -65,7 +42,7 @@ def conversion(columns: list[dict], events: str, output: str, level: int) -> str
 def type_of(node: dict | str) -> str:
     """The DuckDB type of a column: a struct of its members, or the type itself."""
     if isinstance(node, str):
-        return node
+        return TYPES[node]
     members = ", ".join(f"{quoted(key)} {type_of(member)}" for key, member in node.items())
     return f"STRUCT({members})"
 

@@ -2,19 +2,26 @@
 //!
 //! * `cargo bench -p benches`: flattening, encoding, and both, over the shapes of the generator.
 //! * the binary `gate`: the figures that must be reached, against DuckDB in the same run.
+//! * the binary `peers`: ours beside other tools, and beside parsing and encoding alone (the package `rust_peers` has those in Rust).
 //! * the binary `peak_memory`: the memory of a fresh process, which `gate` starts.
 
 mod columns;
+mod convert;
 mod gate;
 mod memory;
 mod peer;
+mod picture;
+mod show;
 mod table;
 
 pub use columns::PathColumn;
+pub use convert::{Round, convert};
 pub use gate::Figure;
 pub use memory::peak_bytes;
-pub use peer::{Converted, Peer, peer_columns};
-pub use table::{BenchTable, lines, on_one_thread};
+pub use peer::{Converted, Peer, Work, peer_columns};
+pub use picture::{Bar, bars};
+pub use show::{events_per_s, mb_per_s, median, thousands};
+pub use table::{BenchTable, lines, on_one_thread, pool_of};
 
 /// What goes wrong here ends the run; nobody handles it.
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;

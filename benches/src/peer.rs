@@ -1,4 +1,4 @@
-//! DuckDB, doing the same work in a process of its own.
+//! Other programs that do the same work, each in a process of its own.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
@@ -14,69 +14,99 @@ use crate::{PathColumn, Result};
 /// How many events are looked at to find the arrays.
 const N_SAMPLE_EVENTS: usize = 5_000;
 
-/// DuckDB, waiting for the next round.
+/// Another program that does the same work, waiting for the next round.
 #[derive(Debug)]
 pub struct Peer {
     child: Child,
     rounds: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
+    version: String,
+}
+
+/// What a peer is to do.
+#[derive(Debug, Clone, Copy)]
+pub struct Work<'a> {
+    /// A file of [`PathColumn`]s as JSON.
+    pub columns: &'a Path,
+    /// The events, one a line.
+    pub events: &'a Path,
+    /// Where its Parquet file goes.
+    pub output: &'a Path,
+    /// The Zstandard level of that.
+    pub zstd_level: i32,
+    /// How many threads it may use.
+    pub n_threads: usize,
 }
 
 /// What one round took and gave.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub struct Converted {
-    /// From the statement to its result, in seconds.
+    /// From the events to the result, in seconds.
     pub seconds: f64,
     /// The rows of the file.
     pub n_rows: u64,
-    /// Its size.
+    /// Its size; 0 for a peer that only parses.
     pub file_bytes: u64,
 }
 
+/// What a peer says first.
+#[derive(Deserialize)]
+struct Hello {
+    version: String,
+}
+
 impl Peer {
-    /// Starts the script with this Python, to convert `events` again and again at this level.
+    /// Starts the program, whose last arguments say what to do, and waits until it is ready.
     ///
     /// # Errors
     ///
-    /// When Python cannot be started.
-    pub fn start(
-        python: &Path,
-        script: &Path,
-        columns: &Path,
-        events: &Path,
-        level: i32,
-    ) -> Result<Self> {
-        let mut child = Command::new(python)
-            .arg(script)
-            .args([columns, events, &events.with_extension("duckdb.parquet")])
-            .arg(level.to_string())
+    /// When it cannot be started or does not get ready; its own message is on the standard error.
+    pub fn start(mut program: Command, work: &Work<'_>) -> Result<Self> {
+        program
+            .args([work.columns, work.events, work.output])
+            .args([work.zstd_level.to_string(), work.n_threads.to_string()])
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
+            .stdout(Stdio::piped());
+        let name = program.get_program().to_string_lossy().into_owned();
+        let mut child = program
             .spawn()
-            .map_err(|error| format!("cannot start `{}`: {error}", python.display()))?;
+            .map_err(|error| format!("cannot start `{name}`: {error}"))?;
         let rounds = child.stdin.take();
         let answers = child
             .stdout
             .take()
-            .ok_or("the script has no standard output")?;
-        Ok(Self {
+            .ok_or("the peer has no standard output")?;
+        let mut peer = Self {
             child,
             rounds,
             answers: BufReader::new(answers),
-        })
+            version: String::new(),
+        };
+        let Hello { version } = peer.answer()?;
+        peer.version = version;
+        Ok(peer)
+    }
+
+    /// What it is, and of which version.
+    pub fn version(&self) -> &str {
+        &self.version
     }
 
     /// Converts the events once.
     ///
     /// # Errors
     ///
-    /// When the script ends or says something else; its own message is on the standard error.
+    /// When it ends or says something else; its own message is on the standard error.
     pub fn convert(&mut self) -> Result<Converted> {
-        let rounds = self.rounds.as_mut().ok_or("the script was stopped")?;
+        let rounds = self.rounds.as_mut().ok_or("the peer was stopped")?;
         writeln!(rounds)?;
+        self.answer()
+    }
+
+    fn answer<T: for<'de> Deserialize<'de>>(&mut self) -> Result<T> {
         let mut answer = String::new();
         if self.answers.read_line(&mut answer)? == 0 {
-            return Err("the DuckDB script ended; its message stands above".into());
+            return Err("the peer ended; its message stands above".into());
         }
         Ok(serde_json::from_str(&answer)?)
     }
@@ -84,13 +114,13 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // The script ends with its input.
+        // It ends with its input.
         self.rounds = None;
         let _ = self.child.wait();
     }
 }
 
-/// What DuckDB has to extract for the same work: our columns, the event time, and the arrays, which `_doc` holds for us.
+/// What a peer has to extract for the same work: our columns, the event time, and the arrays, which `_doc` holds for us.
 ///
 /// # Errors
 ///

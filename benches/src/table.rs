@@ -1,11 +1,14 @@
 //! A table to measure with: its columns are settled, so that every round does the same work.
 
+use std::sync::Arc;
+
 use arrow_array::RecordBatch;
 use flatten::{Column, Event, Flattened, Flattener, Input, Record, Schema, Shape, system};
 use generator::{Corpus, DEFAULT_START_MS};
 use lake::{
     ColumnDefinition, EncodedFile, Encoder, FileLayout, Lake, TableDefinition, WriteOptions, split,
 };
+use rayon::ThreadPool;
 use tempfile::TempDir;
 
 use crate::Result;
@@ -93,6 +96,13 @@ impl BenchTable {
         })
     }
 
+    /// The same table, whose columns are encoded on these threads.
+    #[must_use]
+    pub fn on_threads(mut self, threads: Arc<ThreadPool>) -> Self {
+        self.options.threads = Some(threads);
+        self
+    }
+
     /// The columns of the table.
     pub fn columns(&self) -> &[Column] {
         self.flattener.columns()
@@ -169,10 +179,17 @@ pub fn lines(ndjson: &[u8]) -> Vec<Event<'_>> {
 ///
 /// When no thread can be started, and those of `work`.
 pub fn on_one_thread<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(1)
-        .build()?
-        .install(work)
+    pool_of(1)?.install(work)
+}
+
+/// So many threads.
+///
+/// # Errors
+///
+/// When they cannot be started.
+pub fn pool_of(n_threads: usize) -> Result<Arc<ThreadPool>> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads);
+    Ok(Arc::new(pool.build()?))
 }
 
 fn flatten_with(flattener: &Flattener, events: &[Event<'_>]) -> Result<Flattened> {

@@ -16,6 +16,7 @@ const ALLOWED: &[(&str, Option<&[&str]>)] = &[
     ("calve", Some(&["pipeline"])),
     ("system-tests", None),
     ("benches", None),
+    ("rust_peers", Some(&[])),
 ];
 
 /// What `flatten` may never know: it is pure and synchronous.

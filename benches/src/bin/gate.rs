@@ -1,13 +1,13 @@
 //! Measures the figures that must be reached, and fails when one is not.
 
-use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use benches::{
-    BenchTable, Converted, Figure, PathColumn, Peer, Result, lines, on_one_thread, peer_columns,
+    BenchTable, Converted, Figure, PathColumn, Peer, Result, Work, convert, events_per_s, lines,
+    mb_per_s, median, on_one_thread, peer_columns, thousands,
 };
 use clap::Parser;
 use flatten::Event;
@@ -163,13 +163,18 @@ struct Speed {
 /// Round after round, ours and the peer's in turn, so that a busy machine is busy for both.
 fn measure_speed(args: &Args, table: &BenchTable, inputs: &Inputs) -> Result<Speed> {
     let mut peer = match &args.peer_python {
-        Some(python) => Some(Peer::start(
-            python,
-            &args.peer_script,
-            &inputs.peer_columns,
-            &inputs.events,
-            table.zstd_level(),
-        )?),
+        Some(python) => {
+            let mut duckdb = Command::new(python);
+            duckdb.arg(&args.peer_script);
+            let work = Work {
+                columns: &inputs.peer_columns,
+                events: &inputs.events,
+                output: &inputs.events.with_extension("duckdb.parquet"),
+                zstd_level: table.zstd_level(),
+                n_threads: 1,
+            };
+            Some(Peer::start(duckdb, &work)?)
+        }
         None => None,
     };
     let mut speed = Speed {
@@ -180,10 +185,11 @@ fn measure_speed(args: &Args, table: &BenchTable, inputs: &Inputs) -> Result<Spe
     };
     // Kept from round to round, as the peer keeps its buffers.
     let mut ndjson = Vec::new();
+    let output = inputs.events.with_extension("ours.parquet");
     for _ in 0..args.rounds {
-        let (converted, flatten_s) = on_one_thread(|| convert(table, &inputs.events, &mut ndjson))?;
-        speed.ours.push(converted);
-        speed.flatten_s.push(flatten_s);
+        let round = on_one_thread(|| convert(table, &inputs.events, &output, &mut ndjson))?;
+        speed.ours.push(round.converted);
+        speed.flatten_s.push(round.flatten_s);
         if let Some(peer) = &mut peer {
             speed.peer.push(peer.convert()?);
         }
@@ -194,36 +200,6 @@ fn measure_speed(args: &Args, table: &BenchTable, inputs: &Inputs) -> Result<Spe
         }
     }
     Ok(speed)
-}
-
-/// From a file of events to a Parquet file, as the peer does it; also how many seconds of that were flattening.
-fn convert(table: &BenchTable, events: &Path, ndjson: &mut Vec<u8>) -> Result<(Converted, f64)> {
-    let started = Instant::now();
-    ndjson.clear();
-    File::open(events)?.read_to_end(ndjson)?;
-    let events_of_file = lines(ndjson);
-    let before_flattening = started.elapsed();
-    let flattened = table.flatten(&events_of_file)?;
-    let flatten_s = started
-        .elapsed()
-        .saturating_sub(before_flattening)
-        .as_secs_f64();
-    let (mut n_rows, mut file_bytes) = (0, 0);
-    table.encode(&flattened.batches, |file| {
-        std::fs::write(events.with_extension("ours.parquet"), &file.bytes)?;
-        n_rows += file.data_file.n_rows;
-        file_bytes += file.bytes.len() as u64;
-        Ok(())
-    })?;
-    let seconds = started.elapsed().as_secs_f64();
-    Ok((
-        Converted {
-            seconds,
-            n_rows,
-            file_bytes,
-        },
-        flatten_s,
-    ))
 }
 
 /// Batches of 100 events one by one; events per second in the median batch.
@@ -355,31 +331,4 @@ fn print(args: &Args, corpus: &Corpus, figures: &[Figure]) -> Result<()> {
 
 fn seconds_of(rounds: &[Converted]) -> f64 {
     median(rounds.iter().map(|round| round.seconds).collect())
-}
-
-/// The middle value; not a number when there is none.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-fn mb_per_s(bytes_per_s: f64) -> String {
-    format!("{:.0} MB/s", bytes_per_s / 1e6)
-}
-
-fn events_per_s(speed: f64) -> String {
-    format!("{} events/s", thousands(speed))
-}
-
-/// `1234567.8` as `1,234,568`.
-fn thousands(n: f64) -> String {
-    let digits = format!("{n:.0}");
-    let mut text = String::new();
-    for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
