@@ -129,12 +129,13 @@ take_over() {
       told
       return
     fi
+    ! $stopped || break
     .venv/bin/python scripts/orphans.py "$folder/errors.log" >"$folder/orphans"
     [ -s "$folder/orphans" ] || break
     echo "round $round: taking over $(grep -c '^import' "$folder/orphans") things" >&2
     cat "$folder/orphans" >>"$imports"
   done
-  .venv/bin/python scripts/deployment.py explain "$folder/errors.log" "$again"
+  explain
 }
 
 main

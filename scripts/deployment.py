@@ -2,7 +2,7 @@
 
 usage: deployment.py prepare ENVIRONMENT [--developer NAME] [--values FILE]… [--deployed]
        deployment.py account ACCOUNT ENVIRONMENT
-       deployment.py explain LOG COMMAND…
+       deployment.py explain LOG COMMAND [--stopped]
        deployment.py tell OUTPUTS
        deployment.py target OUTPUTS queue|stream|url
        deployment.py empty BUCKET
@@ -58,13 +58,16 @@ def main():
     actions = parser.add_subparsers(required=True)
     add(actions, prepare, "environment", developer=None, values="many", deployed="flag")
     add(actions, account, "account", "environment")
-    add(actions, explain, "log", "command")
+    add(actions, explain, "log", "command", stopped="flag")
     add(actions, tell, "outputs")
     add(actions, target, "outputs", "way")
     add(actions, empty, "bucket")
     add(actions, holds, "values", "bucket", "again")
     options = parser.parse_args()
-    options.action(options)
+    try:
+        options.action(options)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def add(actions, action, *positional, **named):
@@ -290,7 +293,18 @@ def explain(options):
     if found := orphans(log):
         fail(f"{len(found)} things are there that the state does not know: another run was killed before it wrote them down",
              f"when nobody else made them: {again} --take-over")  # fmt: skip
+    if options.stopped:
+        stopped(log, again)
     fail("Terraform did not get to the end; its own words stand above", f"mend what they name; what was made stays, and {again} goes on from there")
+
+
+def stopped(log, again):
+    """What the second Ctrl-C leaves behind, Terraform itself does not know."""
+    if "Two interrupts received" in log:
+        print(f"error: Terraform was stopped twice, and did not write down all that it made\n\nhint: {again} says what is left", file=sys.stderr)
+    else:
+        print(f"error: stopped; what was made until then is written down\n\nhint: {again} goes on from there", file=sys.stderr)
+    sys.exit(130)
 
 
 def read_outputs(path):

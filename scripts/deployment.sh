@@ -6,6 +6,9 @@
 # shellcheck disable=SC2034 # Some are for who sources this.
 name="" folder="" protected=false emulator=false
 
+# Whether Ctrl-C came while Terraform ran.
+stopped=false
+
 # What a run that takes over tells Terraform, as long as it goes on.
 readonly taken_over=infrastructure/stack/taken_over.tf
 
@@ -31,11 +34,31 @@ prepare() {
 
 # Terraform, and what to do about its errors. `again` is the command that was given.
 terraform() {
-  attempt "$@" ||
-    .venv/bin/python scripts/deployment.py explain "$folder/errors.log" "${again:-scripts/deploy.sh}" || exit 1
+  attempt "$@" || explain
 }
 
-# Terraform, with its errors on the screen and in a file, and all else where it belongs.
+# Says what helps, and ends us; with 130 when it was Ctrl-C that ended Terraform.
+explain() {
+  ! $stopped || set -- --stopped
+  .venv/bin/python scripts/deployment.py explain "$folder/errors.log" "${again:-scripts/deploy.sh}" "$@" || exit
+}
+
+# Terraform, with its errors on the screen and in a file, and all else where it belongs. Ctrl-C goes to everything that
+# runs here: Terraform then writes down what it made and unlocks the state, and we wait for that.
 attempt() {
-  { ./scripts/terraform.sh -chdir=infrastructure/stack "$@" 2>&1 >&3 | tee "$folder/errors.log" >&2; } 3>&1
+  local code=0
+  trap 'stopped=true' INT
+  {
+    trap : INT
+    ./scripts/terraform.sh -chdir=infrastructure/stack "$@" 2>&1 >&3 | outlive tee "$folder/errors.log" >&2
+  } 3>&1 | outlive cat || code=$?
+  trap - INT
+  return $code
+}
+
+# What Terraform writes into must not end before it, or a closed pipe ends it, with the state locked: neither by the signal
+# that stops it, nor when there is nobody left to read.
+outlive() {
+  trap '' INT TERM HUP PIPE
+  "$@" 2>/dev/null || cat >/dev/null
 }

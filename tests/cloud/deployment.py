@@ -7,12 +7,17 @@ Each step says what it saw; the first thing that is not as it should be ends it.
 
 import json
 import os
+import signal
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
 from pathlib import Path
+
+import botocore.session
+from botocore.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -27,7 +32,7 @@ OF_THE_WAY = {"_ingested_at", "_source_id", "_source_index"}
 
 
 def main():
-    steps = [deployed, unchanged, sound_events_arrive, poisoned_events_are_kept, dead_letters_come_home,
+    steps = [stopped, deployed, unchanged, sound_events_arrive, poisoned_events_are_kept, dead_letters_come_home,
              quarantine_comes_home, alarms_rang, unchanged, destroyed]  # fmt: skip
     use_local_servers()
     with tempfile.TemporaryDirectory(prefix="calve-cloud-") as work:
@@ -57,6 +62,15 @@ class Story:
 
 
 # The steps. Each returns what it saw, in a few words.
+
+
+def stopped(story):
+    """Ctrl-C in the middle: Terraform ends by itself and unlocks the state. The next step just goes on."""
+    code, said = interrupted([ROOT / "scripts" / "deploy.sh", ENVIRONMENT, "--yes"], after="Creation complete", times=10)
+    story.check(code == 130, f"deploy.sh ended with {code}: {said}")
+    story.check("goes on from there" in said, f"it does not say how to go on: {said}")
+    story.check(not locks(), f"the state is still locked: {locks()}")
+    return "the state is unlocked, no process is left"
 
 
 def deployed(story):
@@ -165,6 +179,26 @@ def destroyed(story):
 
 
 # What the steps ask.
+
+
+def interrupted(command, after, times):
+    """Sends what Ctrl-C sends, to all that a command runs, when it has said some words that often; how it ended, and its last words."""
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    lines = []
+    for line in run.stdout:
+        lines.append(line)
+        times -= after in line
+        if times == 0 and after in line:
+            os.killpg(run.pid, signal.SIGINT)
+    # The pipe is closed once the last process of them has ended, Terraform's providers too.
+    return run.wait(), "".join(lines[-20:])
+
+
+def locks():
+    """The locks of states that are held."""
+    s3 = botocore.session.get_session().create_client("s3", region_name="us-east-1", config=Config(s3={"addressing_style": "path"}))
+    found = s3.list_objects_v2(Bucket="calve-tfstate-000000000000-us-east-1").get("Contents", [])
+    return [each["Key"] for each in found if each["Key"].endswith(".tflock")]
 
 
 def arn_of(cloud, queue):
