@@ -17,7 +17,7 @@ usage: scripts/deploy.sh ENVIRONMENT [--developer NAME] [--values FILE] [--plan 
   --yes             change it without asking
   --approved DIGEST change it without asking, if it is still what --plan gave this digest for; else change nothing
   --take-over       as --yes, and take what is there under our names into the state: a run was killed that had made it
-  --unlock ID       take away the lock of a run that was cut off
+  --unlock ID       take away the lock of a run that was cut off; the error that tells of the lock has its ID
 
 It changes what differs from the values and nothing else. A run that was stopped is just run again; after one that was
 killed the error says what else to do. What functions are made of comes from scripts/build.sh. With AWS_ENDPOINT_URL, and always for `local`, it deploys to what plays AWS there
@@ -29,6 +29,12 @@ USAGE
 # shellcheck source=scripts/deployment.sh
 source scripts/deployment.sh
 
+# One of what this can do.
+choose() {
+  [ "$action" = ask ] || fail "--$action and $1 are two things to do" "one of them: scripts/deploy.sh --help"
+  action=${1#--}
+}
+
 environment="" action=ask lock="" approved="" digest="" again="scripts/deploy.sh" options=()
 while [ $# -gt 0 ]; do
   case "$1" in
@@ -38,15 +44,17 @@ while [ $# -gt 0 ]; do
       again+=" $1 $2"
       shift 2
       ;;
-    --plan | --check | --yes | --take-over) action=${1#--}; shift ;;
+    --plan | --check | --yes | --take-over) choose "$1"; shift ;;
     --approved)
       [ $# -ge 2 ] || fail "$1 needs a value" "scripts/deploy.sh --help"
-      action=approved approved=$2
+      choose "$1"
+      approved=$2
       shift 2
       ;;
     --unlock)
       [ $# -ge 2 ] || fail "$1 needs a value" "scripts/deploy.sh --help"
-      action=unlock lock=$2
+      choose "$1"
+      lock=$2
       shift 2
       ;;
     -h | --help) usage; exit 0 ;;
@@ -62,7 +70,12 @@ done
 
 main() {
   [ -n "$environment" ] || fail "no environment is named" "scripts/deploy.sh --help"
-  [ "$action" != ask ] || [ -t 0 ] || fail "nobody is there to be asked" "$again --yes"
+  [ -z "$lock" ] || check_lock "$lock" "$again"
+  if [ "$action" = ask ] && [ ! -t 0 ]; then
+    # What is wrong with the command is said first.
+    check_name "$environment" ${options[@]+"${options[@]}"}
+    fail "nobody is there to be asked" "$again --yes"
+  fi
   prepare "$environment" ${options[@]+"${options[@]}"}
 
   case "$action" in
@@ -97,7 +110,7 @@ apply() {
   keep_plan
   if [ "$action" = ask ]; then
     read -r -p "deploy this to $name? [y/N] " yes
-    [ "$yes" = y ] || fail "nothing was changed" "$again --yes does not ask"
+    [[ "$yes" =~ ^(y|yes)$ ]] || fail "nothing was changed" "$again --yes does not ask"
   elif [ "$action" = approved ] && [ "$digest" != "$approved" ]; then
     fail "this plan is $digest, and another was approved, $approved: nothing was changed" "$again --plan, and approve what it says"
   fi

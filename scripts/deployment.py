@@ -1,19 +1,18 @@
 """What `deploy.sh` and `destroy.sh` look at before Terraform starts, and what they say when it is done.
 
-usage: deployment.py prepare ENVIRONMENT [--developer NAME] [--values FILE]… [--deployed]
+usage: deployment.py name ENVIRONMENT [--developer NAME]
+       deployment.py prepare ENVIRONMENT [--developer NAME] [--values FILE]… [--deployed]
        deployment.py account ACCOUNT ENVIRONMENT
        deployment.py explain LOG COMMAND [--stopped]
        deployment.py tell OUTPUTS
        deployment.py target OUTPUTS queue|stream|url
-       deployment.py empty BUCKET
-       deployment.py holds VALUES BUCKET COMMAND
 
-`prepare` holds everything against the environment's values that Terraform would find out late or say badly: the account,
-the packages of the functions, whether the endpoint answers. It makes the bucket of the states when there is none, writes
-what Terraform needs to `.calve/deploy/NAME`, and prints shell variables. With `--deployed` it makes nothing, and packages may
-be gone. `account` checks the account alone. `explain`
-says what to do about the errors in a log of Terraform. `tell` prints what a person needs of Terraform's outputs.
-`target` prints the options that make the generator send there. `empty` removes every version of every object. `holds` fails when the bucket holds any that these values do not throw away.
+`name` says what the environment is called in all names. `prepare` holds everything against the environment's values that
+Terraform would find out late or say badly: the account, the packages of the functions, whether the endpoint answers. It makes
+the bucket of the states when there is none, writes what Terraform needs to `.calve/deploy/NAME`, and prints shell variables.
+With `--deployed` it makes nothing, and packages may be gone. `account` checks the account alone. `explain` says what to do
+about the errors in a log of Terraform, with `--stopped` after Ctrl-C. `tell` prints what a person needs of Terraform's outputs.
+`target` prints the options that make the generator send there.
 """
 
 import argparse
@@ -29,6 +28,7 @@ import zipfile
 from pathlib import Path
 
 import botocore.exceptions
+import botocore.parsers
 import botocore.session
 
 from orphans import orphans, plain
@@ -56,18 +56,13 @@ CATALOG_SETTINGS = {
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     actions = parser.add_subparsers(required=True)
+    add(actions, name, "environment", developer=None)
     add(actions, prepare, "environment", developer=None, values="many", deployed="flag")
     add(actions, account, "account", "environment")
     add(actions, explain, "log", "command", stopped="flag")
     add(actions, tell, "outputs")
     add(actions, target, "outputs", "way")
-    add(actions, empty, "bucket")
-    add(actions, holds, "values", "bucket", "again")
-    options = parser.parse_args()
-    try:
-        options.action(options)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    act(parser)
 
 
 def add(actions, action, *positional, **named):
@@ -80,7 +75,28 @@ def add(actions, action, *positional, **named):
         parser.add_argument(f"--{name.replace('_', '-')}", **how)
 
 
+def act(parser):
+    options = parser.parse_args()
+    try:
+        options.action(options)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
 # Before Terraform.
+
+
+def name(options):
+    read_values(options.environment)
+    print(name_of(options.environment, check_developer(options.environment, options.developer)))
+
+
+def name_of(environment, developer):
+    return f"{environment}-{developer}" if developer else environment
+
+
+def deploy_command(environment, developer):
+    return f"scripts/deploy.sh {environment}" + (f" --developer {developer}" if developer else "")
 
 
 def prepare(options):
@@ -90,6 +106,8 @@ def prepare(options):
     if emulated(options.environment):
         values, exports = for_emulator(options.environment, values)
     for path in options.values:
+        if not Path(path).exists():
+            fail(f"there is no {path}, which was to stand above the values of {options.environment}", "--values with a file of JSON that is there")
         merge(values, read_json(Path(path)))
     values["developer"] = developer
     region = values["region"]
@@ -102,9 +120,9 @@ def prepare(options):
     bucket = f"calve-tfstate-{values['account_id']}-{region}"
     # Its name can be guessed: nothing is kept in somebody else's.
     owner = {} if values.get("emulator") else {"ExpectedBucketOwner": values["account_id"]}
-    make_state_bucket(bucket, region, owner, options.deployed)
+    make_state_bucket(bucket, region, owner, options.deployed and deploy_command(options.environment, developer))
 
-    name = f"{options.environment}-{developer}" if developer else options.environment
+    name = name_of(options.environment, developer)
     folder = ROOT / ".calve" / "deploy" / name
     folder.mkdir(parents=True, exist_ok=True)
     # The values may hold the credential of an emulator's catalog.
@@ -187,16 +205,27 @@ def check_account(wanted, environment, emulator):
     """The account of the credentials, when it is that of the environment."""
     try:
         found = client("sts").get_caller_identity()["Account"]
+    except (botocore.parsers.ResponseParserError, KeyError, TypeError):
+        not_aws("its answer cannot be read")
     except botocore.exceptions.BotoCoreError as error:
+        if isinstance(error, botocore.exceptions.HTTPClientError) and os.environ.get("AWS_ENDPOINT_URL"):
+            not_aws(error)
         fail(f"AWS cannot be asked whose credentials these are: {error}",
              "aws sso login --profile NAME && export AWS_PROFILE=NAME   (or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)")  # fmt: skip
     except botocore.exceptions.ClientError as error:
+        if os.environ.get("AWS_ENDPOINT_URL") and not error.response["Error"].get("Message"):
+            not_aws(f"it answers with {error.response['ResponseMetadata']['HTTPStatusCode']}")
         fail(f"AWS does not take the credentials: {error}", "aws sso login --profile NAME && export AWS_PROFILE=NAME")
     if found != wanted and not (emulator and found == EMULATED_ACCOUNT):
         path = shown(ENVIRONMENTS / environment / "values.json")
         fail(f"the credentials are of account {found}, and environment {environment} is in {wanted}",
              f"export AWS_PROFILE=… of {wanted}; or, when {found} is right, set account_id in {path}")  # fmt: skip
     return found
+
+
+def not_aws(reason):
+    fail(f"what answers at {os.environ.get('AWS_ENDPOINT_URL', 'the endpoint')} is not AWS, nor plays it: {reason}",
+         "end it and scripts/localstack.sh up, or leave it the port: scripts/localstack.sh up --port 14566 && eval \"$(scripts/localstack.sh env)\"")  # fmt: skip
 
 
 def account(options):
@@ -225,13 +254,16 @@ def check_packages(values):
             fail(f"{shown(package)} is built for {found}, and the functions run on {wanted}", build)
 
 
-def make_state_bucket(bucket, region, owner, deployed):
-    """Makes the bucket of the states, or ends what was begun: nothing of it may be public, and all of it has versions."""
+def make_state_bucket(bucket, region, owner, deploys):
+    """Makes the bucket of the states, or ends what was begun: nothing of it may be public, and all of it has versions.
+
+    Without one nothing can have been deployed; `deploys` is the command that would, for those who want it deployed.
+    """
     s3 = client("s3")
     try:
         if not exists(s3, bucket, owner):
-            if deployed:
-                fail(f"nothing is deployed there: there is no {bucket}, which keeps the states", "scripts/deploy.sh ENVIRONMENT")
+            if deploys:
+                fail(f"nothing is deployed there: there is no {bucket}, which keeps the states", deploys)
             where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
             s3.create_bucket(Bucket=bucket, **where)
             print(f"made {bucket}, which keeps the states of Terraform", file=sys.stderr)
@@ -280,10 +312,11 @@ def explain(options):
     log = plain(Path(options.log).read_text(errors="replace"))
     again = options.command
     if "Error acquiring the state lock" in log:
-        lock = re.search(r"^\s*ID:\s+(\S+)", log, re.MULTILINE)
-        who = re.search(r"^\s*Who:\s+(\S+)", log, re.MULTILINE)
-        fail(f"the state is locked by {who[1] if who else 'somebody'}: another run works on it, or one was cut off",
-             f"when no other is at work: {again} --unlock {lock[1] if lock else 'ID'}")  # fmt: skip
+        lock = dict(re.findall(r"^\s*(ID|Who):\s+(\S+)", log, re.MULTILINE)) or held_lock(Path(options.log).parent)
+        if "ID" not in lock:
+            fail("the state was locked by another run, and is not any more", again)
+        fail(f"the state is locked by {lock.get('Who', 'somebody')}: another run works on it, or one was cut off",
+             f"when no other is at work: {again} --unlock {lock['ID']}")  # fmt: skip
     if "Error: Failed to load state" in log or "NoSuchBucket" in log:
         fail("the state cannot be read", f"rm -rf .calve/deploy, then {again}")
     if "BucketNotEmpty" in log:
@@ -298,6 +331,15 @@ def explain(options):
     fail("Terraform did not get to the end; its own words stand above", f"mend what they name; what was made stays, and {again} goes on from there")
 
 
+def held_lock(folder):
+    """Of whom the lock of the state is, when there is one: Terraform does not always say."""
+    settings = read_json(folder / "backend.tfbackend.json")
+    try:
+        return json.load(client("s3").get_object(Bucket=settings["bucket"], Key=f"{settings['key']}.tflock")["Body"])
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, ValueError):
+        return {}
+
+
 def stopped(log, again):
     """What the second Ctrl-C leaves behind, Terraform itself does not know."""
     if "Two interrupts received" in log:
@@ -310,7 +352,8 @@ def stopped(log, again):
 def read_outputs(path):
     outputs = {name: output["value"] for name, output in json.loads(Path(path).read_text()).items()}
     if "events_queue_url" not in outputs:
-        fail("nothing is deployed there", "scripts/deploy.sh ENVIRONMENT")
+        values = read_json(Path(path).with_name("values.tfvars.json"))
+        fail("nothing is deployed there", deploy_command(values["environment"], values["developer"]))
     return {"function_url": None, "http_api_url": None, "stream_name": None, "topic_arn": None} | outputs
 
 
@@ -324,7 +367,7 @@ def target(options):
     }[options.way]
     if not words:
         missing, where = {"stream": ("Kinesis stream", "kinesis of queues"), "url": ("Function URL", "function_url of compute")}[options.way]
-        fail(f"{outputs['name']} has no {missing}", f"set {where} in its values.json, and scripts/deploy.sh")
+        fail(f"{outputs['name']} has no {missing}", f"set {where} in its values.json, and scripts/deploy.sh again")
     if options.way == "url" and outputs["function_url_auth"] == "iam":
         words += ["--sign", "lambda"]
     print(shlex.join(words))
@@ -347,38 +390,6 @@ def tell(options):
         if value:
             print(f"{what:<14} {value}")
     print(f"\nfirst events   {outputs['first_command']}")
-
-
-def empty(options):
-    s3 = client("s3")
-    n_objects = 0
-    try:
-        for page in s3.get_paginator("list_object_versions").paginate(Bucket=options.bucket):
-            found = page.get("Versions", []) + page.get("DeleteMarkers", [])
-            objects = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
-            if objects:
-                answer = s3.delete_objects(Bucket=options.bucket, Delete={"Objects": objects, "Quiet": True})
-                if errors := answer.get("Errors"):
-                    fail(f"{len(errors)} objects of {options.bucket} stay: {errors[0]['Message']}", "who may delete them?")
-            n_objects += len(objects)
-    except botocore.exceptions.ClientError as error:
-        fail(f"{options.bucket} cannot be emptied: {error}", "it takes s3:ListBucketVersions and s3:DeleteObjectVersion")
-    print(f"removed {n_objects} versions of objects from {options.bucket}", file=sys.stderr)
-
-
-def holds(options):
-    storage = read_json(Path(options.values)).get("storage", {})
-    if storage.get("force_destroy"):
-        return
-    try:
-        found = client("s3").list_object_versions(Bucket=options.bucket, MaxKeys=1)
-    except botocore.exceptions.ClientError as error:
-        if error.response["Error"]["Code"] == "NoSuchBucket":
-            return  # A run before this one got so far.
-        fail(f"{options.bucket} cannot be looked into: {error}", "it takes s3:ListBucketVersions")
-    if found.get("Versions") or found.get("DeleteMarkers"):
-        fail(f"the lake bucket {options.bucket} has objects, and this environment does not throw data away by itself: nothing was changed",
-             f"{options.again} --empty")  # fmt: skip
 
 
 # Small things.

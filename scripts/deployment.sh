@@ -17,6 +17,24 @@ fail() {
   exit 1
 }
 
+# What the environment and its developer are called, or what is wrong with them. It takes what `prepare` takes.
+check_name() {
+  local words=("$1")
+  shift
+  while [ $# -gt 0 ]; do
+    [ "$1" != --developer ] || words+=("$1" "$2")
+    shift 2
+  done
+  ./scripts/venv.sh
+  .venv/bin/python scripts/deployment.py name "${words[@]}" >/dev/null
+}
+
+# Terraform gives a lock a UUID; which one, the same command without `--unlock` says.
+check_lock() {
+  [[ "$1" =~ ^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$ ]] ||
+    fail "\`$1\` is not the ID of a lock" "$2 says it, as long as the state is locked"
+}
+
 # Looks at everything that can be wrong beforehand, and connects Terraform with the environment's state.
 prepare() {
   local exports

@@ -14,11 +14,14 @@ usage: scripts/destroy.sh ENVIRONMENT [--developer NAME] [--values FILE] [--name
   --name NAME       the name of the environment once more, for one that is protected; else it is asked for
   --yes             do not ask, where nothing is protected
   --empty           remove what is in the lake bucket first. Never where it is protected
-  --unlock ID       take away the lock of a run that was cut off
+  --unlock ID       take away the lock of a run that was cut off; the error that tells of the lock has its ID
 
 Of a protected environment (prod) functions, HTTP API, alarms, logs and network go. Lake bucket, catalog, queues and stream stay
 with all that they hold; deploy.sh builds the rest around them again, with another Function URL and another URL of the
 HTTP API. The lake bucket of prod is never deleted by this.
+
+Tables go with what holds them: a Glue database takes its tables along, and in the catalog of an emulator (`local`) they are
+dropped with their files. In a REST catalog elsewhere they stay.
 USAGE
 }
 
@@ -34,7 +37,7 @@ readonly unprotected=(
   -target=module.queues.aws_iam_role.http_api
 )
 
-environment="" typed="" yes=false empty=false lock="" again="scripts/destroy.sh" options=()
+environment="" typed="" n_resources="" lake_bucket="" yes=false empty=false lock="" again="scripts/destroy.sh" options=()
 while [ $# -gt 0 ]; do
   case "$1" in
     --developer | --values)
@@ -66,6 +69,7 @@ main() {
   # Before anything else is looked at.
   [ "$environment" != prod ] || [ -n "$typed" ] || [ -t 0 ] ||
     fail "prod is protected, and nobody is there to type its name" "$again --name prod"
+  [ -z "$lock" ] || check_lock "$lock" "$again"
   prepare "$environment" ${options[@]+"${options[@]}"} --deployed
   # Whatever the values say.
   [ "$environment" != prod ] || protected=true
@@ -75,15 +79,30 @@ main() {
   fi
 
   confirm
-  if $protected; then
+  look
+  if [ "$n_resources" = 0 ]; then
+    gone
+  elif $protected; then
     destroy "${unprotected[@]}"
     echo "lake bucket, catalog, queues and stream of $name stay. What is still sent to them is there until their retention is over"
   else
     if $empty; then empty_bucket; else refuse_data; fi
     destroy
-    rm -rf "$folder"
-    echo "$name is gone"
+    gone
   fi
+}
+
+# What Terraform knows of: nothing, after a run that got to the end.
+look() {
+  local facts
+  facts=$(terraform state pull | .venv/bin/python scripts/destruction.py state)
+  eval "$facts"
+}
+
+gone() {
+  $protected || .venv/bin/python scripts/destruction.py drop_tables "$name" "$folder/values.tfvars.json"
+  rm -rf "$folder"
+  echo "$name is gone"
 }
 
 confirm() {
@@ -97,19 +116,17 @@ confirm() {
   elif ! $yes; then
     [ -t 0 ] || fail "nobody is there to be asked" "$again --yes"
     read -r -p "destroy $name, and what its queues hold? [y/N] " typed
-    [ "$typed" = y ] || fail "nothing was changed" "$again --yes does not ask"
+    [[ "$typed" =~ ^(y|yes)$ ]] || fail "nothing was changed" "$again --yes does not ask"
   fi
 }
 
 # Before anything goes: Terraform would take the functions and queues, and only then find that the bucket holds data.
 refuse_data() {
-  .venv/bin/python scripts/deployment.py holds "$folder/values.tfvars.json" "$(terraform output -raw lake_bucket)" "$again"
+  [ -z "$lake_bucket" ] || .venv/bin/python scripts/destruction.py holds "$folder/values.tfvars.json" "$lake_bucket" "$again"
 }
 
 empty_bucket() {
-  local bucket
-  bucket=$(terraform output -raw lake_bucket)
-  .venv/bin/python scripts/deployment.py empty "$bucket"
+  [ -z "$lake_bucket" ] || .venv/bin/python scripts/destruction.py empty "$lake_bucket"
 }
 
 destroy() {

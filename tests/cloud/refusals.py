@@ -3,16 +3,21 @@
 usage: servers.py run --with localstack -- python tests/cloud/refusals.py
 
 Each case runs in a copy of scripts and infrastructure, with packages that hold no program, and has to end with 1 and say
-`error:` with what is wrong and `hint:` with the command that mends it. Nothing is deployed.
+`error:` with what is wrong and `hint:` with the command that mends it; a few ask for what is no mistake, and have to end with 0.
+Nothing is deployed.
 """
 
+import contextlib
+import http.server
 import json
 import os
 import platform
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import botocore.session
@@ -23,7 +28,8 @@ from package_function import package  # noqa: E402
 
 HERE = {"x86_64": ("x86_64", 62), "aarch64": ("arm64", 183), "arm64": ("arm64", 183)}[platform.machine()]
 STRANGER = ("arm64", 183) if HERE[0] == "x86_64" else ("x86_64", 62)
-STATES = "calve-tfstate-000000000000-us-east-1"
+STATES, STATE = "calve-tfstate-000000000000-us-east-1", "stack/local/terraform.tfstate"
+LOCK = "1b2c3d4e-0000-4000-8000-123456789abc"
 NO_KEYS = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "AWS_EC2_METADATA_DISABLED": "true", "AWS_ENDPOINT_URL": None}
 
 
@@ -35,7 +41,7 @@ def main():
         for name, case in cases.items():
             problem = case()
             failed += problem is not None
-            print(f"{name}: {problem or 'refused, with the command that mends it'}", flush=True)
+            print(f"{name}: {problem or 'as it should be'}", flush=True)
         print(f"{len(cases)} cases, {failed} failed")
         sys.exit(bool(failed))
 
@@ -48,9 +54,20 @@ def all_cases(desk):
         "an option that is none": run(["--force is not an option", "--help"], deploy, "local", "--force"),
         "an environment that is none": run(["there is no environment `nowhere`", "dev, int, local, prod"], deploy, "nowhere", "--yes"),
         "nobody to be asked": run(["nobody is there to be asked", "deploy.sh local --yes"], deploy, "local"),
+        "nobody to be asked of what is none": run(["there is no environment `prdo`", "dev, int, local, prod"], deploy, "prdo"),
+        "nobody to be asked, nor a developer": run(["environment dev is shared", "--developer NAME"], deploy, "dev"),
+        "two things at once": run(["--plan and --check are two things to do", "--help"], deploy, "local", "--plan", "--check"),
+        "values that are not there": run(["there is no nowhere.json, which was to stand above", "--values"],
+                                         deploy, *local, "--values", "nowhere.json"),
         "dev without a developer": run(["environment dev is shared", "--developer NAME"], deploy, "dev", "--yes"),
         "nothing at the endpoint": run(["nothing that plays AWS answers at http://127.0.0.1:1", "scripts/localstack.sh up"],
                                        deploy, *local, AWS_ENDPOINT_URL="http://127.0.0.1:1"),
+        "no AWS at the endpoint": desk.with_website(lambda url: run(
+            [f"what answers at {url} is not AWS", "scripts/localstack.sh up"], deploy, *local, AWS_ENDPOINT_URL=url)),
+        "no AWS at the endpoint, for the generator": desk.with_website(lambda url: run(
+            [f"what answers at {url} is not AWS", "scripts/localstack.sh up"], "scripts/run_mock_generator.sh", AWS_ENDPOINT_URL=url)),
+        "nobody who speaks HTTP at the endpoint": desk.with_listener(lambda url: run(
+            [f"what answers at {url} is not AWS", "scripts/localstack.sh up"], destroy, *local, AWS_ENDPOINT_URL=url)),
         "no credentials": run(["Unable to locate credentials", "aws sso login"], deploy, "int", "--yes", **NO_KEYS),
         "another account": run(["credentials are of account 999999999999, and environment local is in 000000000000", "AWS_PROFILE"],
                                deploy, *local, AWS_ACCESS_KEY_ID="999999999999"),
@@ -76,7 +93,13 @@ def all_cases(desk):
             "--values", desk.file("no-network.json", '{"networking": {"enabled": false}}')),
         "approved, and not what": run(["--approved needs a value", "--help"], deploy, "local", "--approved"),
         "a lock that was left behind": desk.with_lock(run(
-            ["the state is locked by somebody@else", "scripts/deploy.sh local --unlock 1b2c-lock"], deploy, "local", "--plan")),
+            ["the state is locked by somebody@else", f"scripts/deploy.sh local --unlock {LOCK}"], deploy, "local", "--plan")),
+        "a lock that Terraform does not tell of": desk.with_lock(desk.explains(
+            "Error acquiring the state lock", ["the state is locked by somebody@else", f"--unlock {LOCK}"])),
+        "a lock that is gone": desk.explains(
+            "Error acquiring the state lock: 412", ["was locked by another run, and is not any more", "scripts/deploy.sh local"]),
+        "an ID as it stands in the help": run(["`ID` is not the ID of a lock", "scripts/deploy.sh local says it"], deploy, "local", "--unlock", "ID"),
+        "and for what is destroyed": run(["`ID` is not the ID of a lock", "scripts/destroy.sh local says it"], destroy, "local", "--unlock", "ID"),
         "what a killed run had made": desk.explains(
             "creating IAM Role (calve-local-commit): EntityAlreadyExists: Role with name calve-local-commit already exists.",
             ["1 things are there that the state does not know", "scripts/deploy.sh local --take-over"]),
@@ -88,7 +111,9 @@ def all_cases(desk):
         "prod by another name": run(["`proud` is not prod: nothing was changed", "--name prod"], destroy, "prod", "--name", "proud"),
         "the lake bucket of prod": run(["the lake bucket of prod is protected"], destroy, "prod", "--name", "prod", "--empty"),
         "destroyed without a word": run(["nobody is there to be asked", "destroy.sh local --yes"], destroy, "local"),
-        "events for what is not deployed": run(["nothing is deployed there", "scripts/deploy.sh"], "scripts/run_mock_generator.sh"),
+        "destroyed twice": run(["local is gone"], destroy, *local, code=0),
+        "emptied and destroyed twice": run(["local is gone"], destroy, *local, "--empty", code=0),
+        "events for what is not deployed": run(["nothing is deployed there", "hint: scripts/deploy.sh local\n"], "scripts/run_mock_generator.sh"),
         "a way in that is none": run(["there is no way in called `pigeon`", "--help"], "scripts/run_mock_generator.sh", "--to", "pigeon"),
         "a processor that is none": run(["there is no architecture `sparc`", "--help"], "scripts/build.sh", "--arch", "sparc"),
         "quick for another processor": run(["the Rust target", "is not installed", "rustup target add"], "scripts/build.sh",
@@ -97,6 +122,11 @@ def all_cases(desk):
         "a target that Rust lacks": run(["the Rust target aarch64-unknown-linux-gnu is not installed", "rustup target add"],
                                         "scripts/build.sh", RUSTC=desk.program("rustc", "echo /nowhere")),
     }  # fmt: skip
+
+
+class Website(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_words):
+        pass
 
 
 class Desk:
@@ -134,7 +164,7 @@ class Desk:
         ours |= {"AWS_ENDPOINT_URL": os.environ["CALVE_TEST_AWS_ENDPOINT"], "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
         return {name: str(value) for name, value in (ours | changed).items() if value is not None}
 
-    def expects(self, parts, *command, **changed):
+    def expects(self, parts, *command, code=1, **changed):
         """A case: runs the command, and returns what is not as it should be."""
 
         def case():
@@ -143,8 +173,8 @@ class Desk:
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300,
             )  # fmt: skip
             said = done.stdout
-            missing = [part for part in ("error: ", "\nhint: ", *parts) if part not in " ".join(said.split(" "))]
-            if done.returncode != 1:
+            missing = [part for part in (*(("error: ", "\nhint: ") if code else ()), *parts) if part not in said]
+            if done.returncode != code:
                 return f"it ended with {done.returncode}:\n{said}"
             if "Traceback" in said:
                 return f"it broke down:\n{said}"
@@ -154,8 +184,11 @@ class Desk:
 
     def explains(self, words, parts):
         """A case: what is said when Terraform ends with these words."""
-        log = self.file(f"{len(words)}.log", f"╷\n│ Error: {words}\n│ \n│   with module.x.aws_thing.this,\n│   on main.tf line 1\n╵\n")
-        return self.expects(parts, ".venv/bin/python", "scripts/deployment.py", "explain", log, "scripts/deploy.sh local")
+        folder = self.files / f"explained-{len(words)}"
+        folder.mkdir()
+        log = self.file(folder / "errors.log", f"╷\n│ Error: {words}\n│ \n│   with module.x.aws_thing.this,\n│   on main.tf line 1\n╵\n")
+        self.file(folder / "backend.tfbackend.json", json.dumps({"bucket": STATES, "key": STATE}))
+        return self.expects(parts, ".venv/bin/python", "scripts/deployment.py", "explain", log, "scripts/deploy.sh local", AWS_DEFAULT_REGION="us-east-1")
 
     # What a case needs.
 
@@ -204,8 +237,8 @@ esac""")
 
     def with_lock(self, case):
         """The state as a run leaves it that was killed."""
-        lock = {"ID": "1b2c-lock", "Operation": "OperationTypeApply", "Who": "somebody@else", "Version": "1.11.4", "Path": "there"}
-        key = "stack/local/terraform.tfstate.tflock"
+        lock = {"ID": LOCK, "Operation": "OperationTypeApply", "Who": "somebody@else", "Version": "1.11.4", "Path": "there"}
+        key = f"{STATE}.tflock"
 
         def locked():
             self.s3().put_object(Bucket=STATES, Key=key, Body=json.dumps(lock).encode())
@@ -215,6 +248,34 @@ esac""")
                 self.s3().delete_object(Bucket=STATES, Key=key)
 
         return locked
+
+    def with_website(self, case_of):
+        """What answers there is an ordinary web server."""
+
+        def served():
+            with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Website) as server:
+                threading.Thread(target=server.serve_forever, daemon=True).start()
+                try:
+                    return case_of(f"http://127.0.0.1:{server.server_port}")()
+                finally:
+                    server.shutdown()
+
+        return served
+
+    def with_listener(self, case_of):
+        """What answers there hangs up at once."""
+
+        def hang_up(listener):
+            with contextlib.suppress(OSError):
+                while True:
+                    listener.accept()[0].close()
+
+        def listened():
+            with socket.create_server(("127.0.0.1", 0)) as listener:
+                threading.Thread(target=hang_up, args=(listener,), daemon=True).start()
+                return case_of(f"http://127.0.0.1:{listener.getsockname()[1]}")()
+
+        return listened
 
     def while_changed(self, path, change, case):
         before = path.read_bytes()
