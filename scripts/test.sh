@@ -28,6 +28,7 @@ main() {
   step "costs" costs
   step "what packages may hold" .venv/bin/python scripts/package_function_test.py
   step "what makes two plans one" .venv/bin/python scripts/plan_digest_test.py
+  step "what readers wait for" .venv/bin/python tests/readers/readers_test.py
   step "build" cargo build --profile quick --workspace --locked --quiet
   step "tests" cargo test --profile quick --workspace --locked --quiet
   step "main job, short" main_job

@@ -93,5 +93,5 @@ output "alarm_names" {
 
 output "first_command" {
   description = "The command that sends the first events."
-  value       = "scripts/run_mock_generator.sh --environment ${var.environment}${var.developer == null ? "" : " --developer ${var.developer}"} --seconds 10"
+  value       = "./scripts/run_mock_generator.sh --environment ${var.environment}${var.developer == null ? "" : " --developer ${var.developer}"} --seconds 10"
 }

@@ -1,12 +1,14 @@
 """Reads a table with an engine that shares no code with Calve and prints what it saw as one JSON object.
 
-  readers.py duckdb    WAREHOUSE NAMESPACE.TABLE [--day 2026-01-31]... [--lines]
-  readers.py pyiceberg WAREHOUSE NAMESPACE.TABLE [--day 2026-01-31]... [--lines]
+  readers.py duckdb    WAREHOUSE NAMESPACE.TABLE [--day 2026-01-31]... [--lines] [--at-least ROWS [--within SECONDS]]
+  readers.py pyiceberg WAREHOUSE NAMESPACE.TABLE [--day 2026-01-31]... [--lines] [--at-least ROWS [--within SECONDS]]
   readers.py create    WAREHOUSE NAMESPACE.TABLE
   readers.py overwrite WAREHOUSE NAMESPACE.TABLE
 
 `overwrite` writes all rows anew, so that none of the files that held them is part of the table any more.
 `create` makes the table of another tool: columns without pointers, partitioned in other ways than ours.
+
+With `--at-least` the table is read again until it has as many rows: events are committed some seconds after they were sent.
 
 WAREHOUSE is the directory of `catalog.db`, or the URL of a REST catalog, which is asked for the warehouse
 CALVE_READ_CATALOG_WAREHOUSE in the name of CALVE_READ_CATALOG_CREDENTIAL (`id:secret`). Tables that lie in S3 are read with CALVE_READ_S3_ENDPOINT,
@@ -20,12 +22,17 @@ import decimal
 import importlib.metadata
 import json
 import os
+import socket
 import sqlite3
+import sys
+import time
+import urllib.parse
 from collections import Counter
 from pathlib import Path
 
 IDS = ["event_id", "id", "message_id"]
 TYPES = ["event_type", "type"]
+READ_CATALOG = ["CALVE_READ_CATALOG_WAREHOUSE", "CALVE_READ_CATALOG_CREDENTIAL"]
 S3_ACCESS = ["endpoint", "access-key-id", "secret-access-key"]
 
 
@@ -37,9 +44,58 @@ def main():
     parser.add_argument("--day", action="append", default=[], help="also count the rows of this UTC day")
     parser.add_argument("--time", default="event_time", help="the column that days are taken from")
     parser.add_argument("--lines", action="store_true", help="every row too, as canonical JSON")
+    parser.add_argument("--at-least", type=int, default=0, metavar="ROWS", help="wait until the table has as many rows")
+    parser.add_argument("--within", type=float, default=180, metavar="SECONDS", help="and for so long, default 180")
     options = parser.parse_args()
+    check_warehouse(options)
+    if options.at_least:
+        await_rows(options)
     action = {"duckdb": read_with_duckdb, "pyiceberg": read_with_pyiceberg, "create": create, "overwrite": overwrite}
     print(json.dumps(action[options.action](options), ensure_ascii=False))
+
+
+def check_warehouse(options):
+    """What a person gets wrong, before an engine says it in its own words."""
+    local = 'eval "$(./scripts/localstack.sh env)", where environment `local` is deployed'
+    if not options.warehouse:
+        fail("the warehouse is an empty word: a variable that is not set in this terminal?", local)
+    if is_rest(options):
+        if missing := [name for name in READ_CATALOG if not os.environ.get(name)]:
+            fail(f"not set, and leads to the catalog: {', '.join(missing)}", local)
+        parts = urllib.parse.urlsplit(options.warehouse)
+        try:
+            socket.create_connection((parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)), timeout=10).close()
+        except (OSError, ValueError) as error:
+            fail(f"no catalog answers at {options.warehouse}: {error}", "scripts/localstack.sh status, for that of environment `local`")
+    elif not database(options).is_file():
+        fail(f"there is no table in {options.warehouse} yet: it has no catalog.db", "scripts/run.sh fills .calve/warehouse")
+
+
+def await_rows(options):
+    """Looks once a second: at the facts of the snapshot, and not at the rows."""
+    deadline, told = time.monotonic() + options.within, None
+    while (n_rows := n_rows_of(options)) < options.at_least:
+        if time.monotonic() > deadline:
+            fail(f"{options.table} has {n_rows:,} rows of {options.at_least:,} after {options.within:g} s",
+                 "events still wait in the queues, or were refused: `calve quarantine list`, and the functions' logs")  # fmt: skip
+        if n_rows != told:
+            told = n_rows
+            print(f"{n_rows:,} of {options.at_least:,} rows are there", file=sys.stderr, flush=True)
+        time.sleep(min(1, options.within))
+
+
+def n_rows_of(options):
+    from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
+
+    try:
+        snapshot = catalog(options).load_table(options.table).current_snapshot()
+    except (NoSuchNamespaceError, NoSuchTableError):
+        return 0  # The first event makes it.
+    return int(snapshot.summary.get("total-records") or 0) if snapshot else 0
+
+
+def fail(message, hint):
+    raise SystemExit(f"error: {message}\n\nhint: {hint}")
 
 
 def column_of(columns, names):
@@ -175,8 +231,7 @@ def catalog(options):
     if is_rest(options):
         from pyiceberg.catalog.rest import RestCatalog
 
-        warehouse = os.environ["CALVE_READ_CATALOG_WAREHOUSE"]
-        credential = os.environ["CALVE_READ_CATALOG_CREDENTIAL"]
+        warehouse, credential = (os.environ[name] for name in READ_CATALOG)
         return RestCatalog("calve", uri=options.warehouse, warehouse=warehouse, credential=credential, **s3)
 
     from pyiceberg.catalog.sql import SqlCatalog
@@ -205,13 +260,18 @@ def catalog_name(options):
 
 def metadata_location(options):
     if is_rest(options):
-        return catalog(options).load_table(options.table).metadata_location
+        from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
+
+        try:
+            return catalog(options).load_table(options.table).metadata_location
+        except (NoSuchNamespaceError, NoSuchTableError):
+            fail(f"there is no table `{options.table}` in {options.warehouse} yet", "it is made by the first event: --at-least ROWS waits for it")
     namespace, table = options.table.rsplit(".", 1)
     query = "SELECT metadata_location FROM iceberg_tables WHERE table_namespace = ? AND table_name = ?"
     with sqlite3.connect(database(options)) as connection:
         found = connection.execute(query, (namespace, table)).fetchone()
     if found is None:
-        raise SystemExit(f"error: no table `{options.table}` in `{database(options)}`")
+        fail(f"no table `{options.table}` in `{database(options)}`", "target/quick/calve table list, with the same warehouse")
     return found[0].removeprefix("file://")
 
 

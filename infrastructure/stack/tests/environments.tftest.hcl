@@ -75,7 +75,7 @@ run "dev_is_small_and_of_one_developer" {
   }
 
   assert {
-    condition     = output.first_command == "scripts/run_mock_generator.sh --environment dev --developer alice --seconds 10"
+    condition     = output.first_command == "./scripts/run_mock_generator.sh --environment dev --developer alice --seconds 10"
     error_message = "the first command must name the developer"
   }
 }
