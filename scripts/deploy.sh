@@ -95,6 +95,7 @@ plan() {
 # The plan is a file as long as this runs, and no longer: it holds what the settings hold.
 keep_plan() {
   trap 'rm -f "$folder/plan"' EXIT
+  tell "planning $name"
   terraform plan -input=false -out="$folder/plan" -var-file="$folder/values.tfvars.json"
   digest=$(./scripts/terraform.sh -chdir=infrastructure/stack show -json "$folder/plan" | .venv/bin/python scripts/plan_digest.py)
 }
@@ -102,6 +103,11 @@ keep_plan() {
 check() {
   ./scripts/terraform.sh -chdir=infrastructure/stack plan -input=false -detailed-exitcode \
     -var-file="$folder/values.tfvars.json"
+}
+
+# Where we are, for who does not see what Terraform says of it.
+tell() {
+  [ -t 1 ] || echo "$1" >&2
 }
 
 # What was said yes to is what is done: the plan is kept in between.
@@ -114,6 +120,7 @@ apply() {
   elif [ "$action" = approved ] && [ "$digest" != "$approved" ]; then
     fail "this plan is $digest, and another was approved, $approved: nothing was changed" "$again --plan, and approve what it says"
   fi
+  tell "applying the plan to $name"
   terraform apply -input=false "$folder/plan"
   ! $emulator || settle
   told

@@ -155,8 +155,20 @@ servers() {
 # Fails when something answers at the port.
 require_free() {
   if (exec 3<>"/dev/tcp/127.0.0.1/$2") 2>/dev/null; then
-    fail "port $2 is taken" "another one: scripts/localstack.sh up $1 N"
+    fail "port $2 is taken$(holder "$2")" "end that, or another port: scripts/localstack.sh up $1 N"
   fi
+}
+
+# Who listens at the port, where /proc tells: of programs of our own user, else of all for root.
+holder() {
+  local socket descriptor pid
+  socket=$(awk -v port="$(printf ':%04X' "$1")" '$4 == "0A" && $2 ~ port "$" { print $10; exit }' \
+    /proc/net/tcp /proc/net/tcp6 2>/dev/null) || return 0
+  [ -n "$socket" ] || return 0
+  descriptor=$(find /proc/[0-9]*/fd -lname "socket:\[$socket\]" -print -quit 2>/dev/null) || true
+  pid=${descriptor#/proc/}
+  pid=${pid%%/*}
+  [ -z "$pid" ] || echo " by $(cat "/proc/$pid/comm"), process $pid"
 }
 
 main

@@ -40,7 +40,14 @@ while [ $# -gt 0 ]; do
 done
 
 main() {
+  # Before what takes minutes.
+  case "$with" in
+    "" | aws | localstack) ;;
+    *) fail "there is no \`--with $with\`" "scripts/run.sh --help" ;;
+  esac
   command -v cargo >/dev/null || fail "cargo is not installed" "install Rust from rustup.rs"
+  [ "$with" != localstack ] || ./scripts/terraform.sh version >/dev/null
+  [ -z "$with" ] || ./scripts/local_aws.sh
   ./scripts/venv.sh
   export PATH=$PWD/.venv/bin:$PATH
   bin=${CARGO_TARGET_DIR:-target}/quick
@@ -49,10 +56,8 @@ main() {
   cargo build --profile quick --workspace --locked --quiet
 
   case "$with" in
-    "") ;;
     aws) run_with_aws ;;
     localstack) run_with_localstack ;;
-    *) fail "there is no \`--with $with\`" "scripts/run.sh --help" ;;
   esac
   rate=${rate:-20000}
   mkdir -p "$warehouse"
@@ -69,14 +74,11 @@ main() {
 
 # The whole of it, with servers that play AWS; they end with it.
 run_with_aws() {
-  ./scripts/local_aws.sh
   exec python scripts/servers.py run -- python scripts/run_aws.py "$bin" \
     --seconds "$seconds" --rate "${rate:-10000}" --seed "${seed:-7}"
 }
 
 run_with_localstack() {
-  ./scripts/terraform.sh version >/dev/null
-  ./scripts/local_aws.sh
   ./scripts/build.sh --profile quick
   exec python scripts/servers.py run --with cloud,seaweedfs -- python scripts/run_localstack.py "$bin" \
     --seconds "$seconds" --rate "${rate:-1000}" --seed "${seed:-7}"

@@ -8,6 +8,7 @@ usage: servers.py run --with cloud,seaweedfs -- python run_localstack.py BIN_DIR
 
 import argparse
 import concurrent.futures
+import os
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from run_summary import print_counts, size
 
 ENVIRONMENT = "local"
 EVENTS_OF_MESSAGE = 100
+LOG = ROOT / ".calve" / "run-localstack.log"  # Of the last deployment.
 
 
 def main():
@@ -31,6 +33,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     try:
         run(options)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except Failure as failure:
         sys.exit(f"error: {failure}\n\nhint: {failure.hint}")
 
@@ -38,12 +42,12 @@ def main():
 def run(options):
     use_local_servers()
     began = time.monotonic()
-    print("applying infrastructure/stack to LocalStack", file=sys.stderr)
     deploy()
     cloud = Deployed(ENVIRONMENT, options.bin)
     deploy_s = time.monotonic() - began
     by_queue, by_url = send(cloud, options)
     sent = time.monotonic()
+    print("waiting until both queues are empty, and reading the table", file=sys.stderr)
     try:
         cloud.await_drained()
     except Failure:
@@ -54,10 +58,22 @@ def run(options):
 
 
 def deploy():
-    # What Terraform says of each resource goes where progress goes.
-    command = [ROOT / "scripts" / "deploy.sh", ENVIRONMENT, "--yes"]
-    if subprocess.run(command, stdout=sys.stderr).returncode:
-        raise Failure("the environment could not be deployed", "the words of scripts/deploy.sh stand above")
+    LOG.parent.mkdir(exist_ok=True)
+    told = LOG.relative_to(ROOT)
+    print(f"deploying environment `{ENVIRONMENT}` to LocalStack; Terraform's plan and what it makes: {told}", file=sys.stderr)
+    with LOG.open("wb") as log:
+        # In a session of its own, so that it is stopped by us alone, and once.
+        run = subprocess.Popen([ROOT / "scripts" / "deploy.sh", ENVIRONMENT, "--yes"], stdout=log, start_new_session=True)
+        try:
+            code = run.wait()
+        except BaseException:
+            for which in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(which, signal.SIG_IGN)
+            os.killpg(run.pid, signal.SIGINT)
+            run.wait()
+            raise
+    if code:
+        raise Failure("the environment could not be deployed", f"the words of scripts/deploy.sh stand above, the rest is in {told}")
 
 
 def send(cloud, options):

@@ -5,12 +5,23 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly cargo_fuzz_version=0.13.2 fuzz_seconds=60 long_cases=5000 long_costly_cases=200 long_fault_runs=20
 
+usage() {
+  cat <<'USAGE'
+Checks and tests everything, installing what that needs.
+
+usage: scripts/test.sh [--long]
+
+  --long  also what takes minutes: faults twenty times each, fuzzing, a deployment on LocalStack, packages for arm64
+USAGE
+}
+
 main() {
   local long=false
   case "${1:-}" in
     "") ;;
     --long) long=true ;;
-    *) printf 'usage: scripts/test.sh [--long]\n' >&2; exit 2 ;;
+    -h | --help) usage; exit 0 ;;
+    *) printf 'error: %s is not an option\n\nhint: scripts/test.sh --help\n' "$1" >&2; exit 1 ;;
   esac
   # A fresh clone on a build machine takes up the dependencies that the clone before it compiled.
   if [ "${CI:-}" = true ]; then

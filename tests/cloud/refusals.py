@@ -115,6 +115,18 @@ def all_cases(desk):
         "emptied and destroyed twice": run(["local is gone"], destroy, *local, "--empty", code=0),
         "events for what is not deployed": run(["nothing is deployed there", "hint: scripts/deploy.sh local\n"], "scripts/run_mock_generator.sh"),
         "a way in that is none": run(["there is no way in called `pigeon`", "--help"], "scripts/run_mock_generator.sh", "--to", "pigeon"),
+        "a run with what is none": run(["there is no `--with localstak`", "scripts/run.sh --help"], "scripts/run.sh", "--with", "localstak"),
+        "a run without Terraform": run(["`no-terraform` is not installed", "developer.hashicorp.com"],
+                                       "scripts/run.sh", "--with", "localstack", TERRAFORM="no-terraform"),
+        "a run without npm": run(["`npm` is not installed", "install Node"],
+                                 "scripts/run.sh", "--with", "aws", PATH=desk.path_without("npm")),
+        "a fault that is none": run(["--faults is not an option", "scripts/faults.sh --help"], "scripts/faults.sh", "--faults"),
+        "help about faults": run(["usage: scripts/faults.sh"], "scripts/faults.sh", "--help", code=0),
+        "help about tests": run(["usage: scripts/test.sh"], "scripts/test.sh", "--help", code=0),
+        "a test that is none": run(["--short is not an option", "scripts/test.sh --help"], "scripts/test.sh", "--short"),
+        "a port that is taken": desk.with_listener(lambda url: run(
+            [f"port {url.rsplit(':', 1)[1]} is taken by ", f"process {os.getpid()}", "scripts/localstack.sh up --port N"],
+            "scripts/localstack.sh", "up", "--host", "--port", url.rsplit(":", 1)[1])),
         "a processor that is none": run(["there is no architecture `sparc`", "--help"], "scripts/build.sh", "--arch", "sparc"),
         "quick for another processor": run(["the Rust target", "is not installed", "rustup target add"], "scripts/build.sh",
                                            "--profile", "quick", "--arch", STRANGER[0], RUSTC=desk.program("rustc", "echo /nowhere")),
@@ -214,6 +226,17 @@ esac""")
     def path_without_mirrors(self):
         self.program("find", "exit 0")
         return f"{self.programs}:{os.environ['PATH']}"
+
+    def path_without(self, program):
+        """All that this machine has, but for one program."""
+        folder = self.files / f"without-{program}"
+        if not folder.exists():
+            folder.mkdir()
+            for place in map(Path, os.environ["PATH"].split(os.pathsep)):
+                for file in place.iterdir() if place.is_dir() else []:
+                    if file.name != program and not (folder / file.name).is_symlink():
+                        (folder / file.name).symlink_to(file)
+        return folder
 
     def with_file(self, name, content, case):
         path = self.root / name
