@@ -12,15 +12,19 @@ fail() {
   exit 1
 }
 
+# shellcheck source=scripts/venv_lock.sh
+source scripts/venv_lock.sh
+
 stamp=.venv-aws/requirements.sha256
 python=${PYTHON:-python3}
 command -v "$python" >/dev/null ||
   fail "\`$python\` is not installed" "install Python 3.11 or newer, or name one: PYTHON=/path/to/python3"
 wanted=$({ cat scripts/requirements-aws.txt scripts/constraints-aws.txt scripts/local_aws.sh; "$python" --version; } |
   sha256sum)
-if [ -x .venv-aws/bin/python ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
-  exit 0
-fi
+is_made() { [ -x .venv-aws/bin/python ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; }
+! is_made || exit 0
+lock_venv .venv-aws
+! is_made || exit 0
 
 command -v npm >/dev/null || fail "\`npm\` is not installed" "install Node 20 or newer: LocalStack's Kinesis runs on it"
 "$python" -c 'import ensurepip, venv' 2>/dev/null ||

@@ -9,14 +9,18 @@ fail() {
   exit 1
 }
 
+# shellcheck source=scripts/venv_lock.sh
+source scripts/venv_lock.sh
+
 stamp=.venv-ministack/requirements.sha256
 python=${PYTHON:-python3}
 command -v "$python" >/dev/null ||
   fail "\`$python\` is not installed" "install Python 3.11 or newer, or name one: PYTHON=/path/to/python3"
 wanted=$({ cat scripts/requirements-ministack.txt scripts/constraints-ministack.txt; "$python" --version; } | sha256sum)
-if [ -x .venv-ministack/bin/python ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
-  exit 0
-fi
+is_made() { [ -x .venv-ministack/bin/python ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; }
+! is_made || exit 0
+lock_venv .venv-ministack
+! is_made || exit 0
 
 "$python" -c 'import ensurepip, venv' 2>/dev/null ||
   fail "\`$python\` cannot make virtual environments" "install its venv module (Debian: apt-get install python3-venv)"

@@ -37,6 +37,7 @@ main() {
   step "tools that check the infrastructure" ./scripts/infra_tools.sh
   step "infrastructure" ./scripts/check_infrastructure.sh
   step "costs" costs
+  step "two that make one environment" .venv/bin/python scripts/venv_test.py
   step "what packages may hold" .venv/bin/python scripts/package_function_test.py
   step "what makes two plans one" .venv/bin/python scripts/plan_digest_test.py
   step "what readers wait for" .venv/bin/python tests/readers/readers_test.py

@@ -8,14 +8,18 @@ fail() {
   exit 1
 }
 
+# shellcheck source=scripts/venv_lock.sh
+source scripts/venv_lock.sh
+
 stamp=.venv/requirements.sha256
 python=${PYTHON:-python3}
 command -v "$python" >/dev/null ||
   fail "\`$python\` is not installed" "install Python 3.11 or newer, or name one: PYTHON=/path/to/python3"
 wanted=$({ cat scripts/requirements.txt scripts/constraints.txt; "$python" --version; } | sha256sum)
-if [ -x .venv/bin/python ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
-  exit 0
-fi
+is_made() { [ -x .venv/bin/python ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; }
+! is_made || exit 0
+lock_venv .venv
+! is_made || exit 0
 
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
   fail "\`$python\` is $("$python" --version), older than 3.11" "name a newer one: PYTHON=/path/to/python3"
