@@ -87,22 +87,20 @@ def drop_tables(options):
     if not values.get("emulator") or values["storage"].get("catalog") != "rest":
         return
     from pyiceberg.catalog.rest import RestCatalog
-    from pyiceberg.exceptions import NoSuchNamespaceError
 
     namespace = options.name.replace("-", "_")
     try:
         catalog = RestCatalog("calve", **catalog_of(values))
-        try:
-            tables = catalog.list_tables(namespace)
-        except NoSuchNamespaceError:
+        if (namespace,) not in catalog.list_namespaces():
             return
+        tables = catalog.list_tables(namespace)
         for table in tables:
             catalog.purge_table(table)
         catalog.drop_namespace(namespace)
     except Exception as error:  # Of HTTP, of JSON, of its own: what it raises is many things.
         print(f"the tables in {namespace} stay in the catalog, which cannot be asked to drop them: {str(error).splitlines()[0]}", file=sys.stderr)
         return
-    print(f"dropped {len(tables)} tables in {namespace}, with their files", file=sys.stderr)
+    print(f"dropped the tables in {namespace}, with their files: {', '.join('.'.join(table) for table in tables) or 'none'}", file=sys.stderr)
 
 
 def catalog_of(values):

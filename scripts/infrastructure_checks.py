@@ -1,10 +1,11 @@
 """Checks infrastructure/, docker/, .github/ and the scripts: no network, no account, no engine.
 
 usage: check_infrastructure.sh [CHECK …]     all, or those named, or all that begin so: `module`, `checkov`
+       check_infrastructure.sh --write       all, and the table of infrastructure/README.md is written anew
        check_infrastructure.sh --list        their names
 
-It ends with a table: what was checked, how much of it, how many seconds it took. It fails when a check fails, or when
-one had nothing to look at. An exception to a policy stands beside what it excuses, with its reason:
+It ends with a table: what was checked, how much of it, how many seconds it took. It fails when a check fails, when
+one had nothing to look at, or when infrastructure/README.md tells of other sums. An exception to a policy stands beside what it excuses, with its reason:
 `#checkov:skip=ID:reason`, `#trivy:ignore:ID reason`, `# hadolint ignore=ID # reason`.
 """
 
@@ -44,6 +45,14 @@ YAML_RULES = {
         "truthy": {"check-keys": False},
     },
 }
+README = INFRASTRUCTURE / "README.md"
+# What its table says of the sums.
+TOLD = {
+    "resources": "blocks `resource` in modules, stack and GitHub's roles",
+    "tests": "runs of `terraform test`",
+    "policies passed": "policies that pass, by Checkov and Trivy",
+    "exceptions, each with its reason": "exceptions from policies, each with its reason",
+}
 COUNTED = 64  # Characters of the table's widest column.
 PROVIDER = Provider()
 
@@ -62,6 +71,8 @@ def main():
     if "--help" in names or "-h" in names:
         print(__doc__.strip())
         return
+    write = "--write" in names
+    names = [name for name in names if name != "--write"]
     chosen = {name: check for name, check in checks.items() if not names or {name, name.split()[0]} & set(names)}
     known = {*checks, *(name.split()[0] for name in checks)}
     if unknown := sorted(set(names) - known):
@@ -77,6 +88,8 @@ def main():
     failed = [name for name, (_, _, error) in rows.items() if error]
     if failed:
         sys.exit(f"error: failed: {', '.join(failed)}\n\nhint: the words of each stand above the table")
+    if not names:
+        hold_counts(README, sums(rows), write)
 
 
 def all_checks():
@@ -350,12 +363,30 @@ def print_table(rows, seconds):
         said = "FAILED" if error else ", ".join(f"{n:,} {what}" for n, what in counts)
         for i, line in enumerate(textwrap.wrap(said, COUNTED) or [""]):
             print(f"{'' if i else name:<{wide}}  {line:<{COUNTED}}  {'' if i else f'{took:7.1f}'}".rstrip())
+    print(f"{'all':<{wide}}  {', '.join(f'{n:,} {what}' for what, n in sums(rows).items()):<{COUNTED}}  {seconds:7.1f}")
+
+
+def sums(rows):
+    """Of what is counted by several checks, or told of in the README."""
     totals = {}
     for counts, _, _ in rows.values():
         for n, what in counts:
-            if what in ("resources", "tests", "policies passed"):
+            if what in TOLD:
                 totals[what] = totals.get(what, 0) + n
-    print(f"{'all':<{wide}}  {', '.join(f'{n:,} {what}' for what, n in totals.items()):<{COUNTED}}  {seconds:7.1f}")
+    return totals
+
+
+def hold_counts(readme, totals, write):
+    """The README's table of the sums is as they are, or is made so."""
+    table = "\n".join(["| counted | by `check_infrastructure.sh` |", "| --- | ---: |", *(f"| {TOLD[what]} | {n:,} |" for what, n in totals.items())])
+    text = readme.read_text()
+    told = re.sub(r"(?<=<!-- counts:begin -->\n).*?(?=<!-- counts:end -->)", lambda _: f"{table}\n", text, flags=re.DOTALL)
+    if told == text:
+        return
+    if not write:
+        sys.exit(f"error: {readme} tells of other sums than were counted\n\nhint: check_infrastructure.sh --write")
+    readme.write_text(told)
+    print(f"wrote the table of {readme}")
 
 
 def print_exceptions():
