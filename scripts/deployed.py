@@ -111,6 +111,9 @@ class Deployed:
 def use_local_servers():
     """Puts what `servers.py` says of its servers where AWS's tools and `deploy.sh` look."""
     test = {name.removeprefix("CALVE_TEST_"): value for name, value in os.environ.items() if name.startswith("CALVE_TEST_")}
+    # What `localstack.sh env` says leads to other ones.
+    for name in [name for name in os.environ if name.startswith("CALVE_LOCAL_")]:
+        del os.environ[name]
     os.environ |= {
         "AWS_ENDPOINT_URL": test["CLOUD_ENDPOINT"],
         "AWS_REGION": test["CLOUD_REGION"],
