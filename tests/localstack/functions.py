@@ -330,6 +330,8 @@ class Functions(unittest.TestCase):
                 "--env-file", work / "variables.env",
             )  # fmt: skip
             functions = self.servers.client("lambda")
+            # Another test has one of that name.
+            self.addCleanup(functions.delete_function, FunctionName=function)
             functions.get_waiter("function_active_v2").wait(FunctionName=function, WaiterConfig={"Delay": 1})
             deployed = functions.get_function_configuration(FunctionName=function)
             self.assertEqual((deployed["MemorySize"], deployed["Timeout"]), figures)
