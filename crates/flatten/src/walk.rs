@@ -1,5 +1,8 @@
 //! The walk through the bytes of an event: each value goes to its column or to `_doc` (section 3).
 
+mod event_time;
+mod usual;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -10,8 +13,8 @@ use crate::doc::{DocWriter, KeySpan};
 use crate::number::Number;
 use crate::plan::{Plan, Sibling};
 use crate::scan::{MAX_NESTING, Scanner, Stop, unescape};
-use crate::time::{self, Form, Reading};
-use crate::trie::{NodeId, ROOT, Target, Trie, Usual};
+use crate::time::Reading;
+use crate::trie::{NodeId, ROOT, Target, Trie};
 use crate::{DeclaredType, Doc};
 
 /// Which of the pointers to event times counts in this event.
@@ -262,61 +265,6 @@ impl<'p> Walk<'p> {
         Ok(Some((child, raw_key)))
     }
 
-    /// Puts a value that is as the values of its path nearly always are into their column. False: nothing was done, and
-    /// [`Self::value`] is to look at it.
-    #[inline]
-    fn usual_value(&mut self, scanner: &mut Scanner<'_>, usual: Usual) -> bool {
-        // By how frequent they are: comparing is cheaper than a jump that is hard to predict.
-        if let Usual::Text(column) = usual {
-            self.usual_text(scanner, column)
-        } else if let Usual::Long(column) = usual {
-            self.usual_long(scanner, column)
-        } else if let Usual::Double(column) = usual {
-            self.usual_double(scanner, column)
-        } else {
-            false
-        }
-    }
-
-    /// A text without escapes.
-    #[inline]
-    fn usual_text(&mut self, scanner: &mut Scanner<'_>, column: u32) -> bool {
-        let column = column as usize;
-        let Some(text) = scanner.plain_text() else {
-            return false;
-        };
-        self.touched.push(column);
-        let (bytes, ahead) = (&scanner.bytes[text.clone()], &scanner.bytes[text.start..]);
-        self.columns[column].put_text(self.n_rows, bytes, ahead);
-        true
-    }
-
-    /// An integer of few digits.
-    #[inline]
-    fn usual_long(&mut self, scanner: &mut Scanner<'_>, column: u32) -> bool {
-        let Some((long, n_bytes)) = Number::short_long(scanner.rest()) else {
-            return false;
-        };
-        scanner.at += n_bytes;
-        let column = column as usize;
-        self.touched.push(column);
-        self.columns[column].put_long(self.n_rows, long);
-        true
-    }
-
-    /// A number of few digits.
-    #[inline]
-    fn usual_double(&mut self, scanner: &mut Scanner<'_>, column: u32) -> bool {
-        let Some((double, n_bytes)) = Number::short_double(scanner.rest()) else {
-            return false;
-        };
-        scanner.at += n_bytes;
-        let column = column as usize;
-        self.touched.push(column);
-        self.columns[column].put_double(self.n_rows, double);
-        true
-    }
-
     /// Handles one value by the rules of section 3; returns whether it is kept (rules 1 and 2).
     fn value(
         &mut self,
@@ -529,23 +477,6 @@ impl<'p> Walk<'p> {
         Ok(())
     }
 
-    /// Rule 3 for a value declared `json` or `rescue`; returns whether it is the event time.
-    fn event_time_of_whole(&mut self, member: &Member<'_>, value: &[u8]) -> bool {
-        let mut content = Vec::new();
-        let scalar = match value.first() {
-            Some(b'"') => {
-                unescape(&value[1..value.len() - 1], &mut content);
-                Scalar::Text(&content)
-            }
-            Some(b'-' | b'0'..=b'9') => match Scanner::new(value).number() {
-                Ok(number) => Scalar::Number(number),
-                Err(_) => return false,
-            },
-            _ => Scalar::Boolean(false), // Anything that is no time.
-        };
-        self.event_time(member, scalar, value)
-    }
-
     /// Handles a scalar by rules 3 and 10.
     fn scalar(&mut self, member: &Member<'_>, scalar: Scalar<'_>, raw: &[u8]) {
         let node = &self.trie.nodes[member.node as usize];
@@ -617,56 +548,6 @@ impl<'p> Walk<'p> {
         }
         self.trie.nodes[node as usize].target = target;
         target
-    }
-
-    /// Rule 3: returns whether the value is the event time, and so needs no further place.
-    fn event_time(&mut self, member: &Member<'_>, scalar: Scalar<'_>, raw: &[u8]) -> bool {
-        let Some(rank) = self.trie.nodes[member.node as usize].time_rank else {
-            return false;
-        };
-        match self.time_rule {
-            TimeRule::Known(chosen) if chosen != Some(rank) => return false,
-            TimeRule::Guess(guess) if guess < rank => {
-                self.note_time_present();
-                return false;
-            }
-            TimeRule::Known(_) | TimeRule::Guess(_) => {}
-        }
-        let reading = match scalar {
-            Scalar::Text(text) => time::read_text(text, self.plan.assume_offset_s),
-            Scalar::Number(number) => time::read_number(number),
-            Scalar::Boolean(_) => None,
-        };
-        let Some(reading) = reading else {
-            self.note_time_present();
-            return false;
-        };
-        if matches!(self.time_rule, TimeRule::Guess(guess) if rank < guess) {
-            // Readable, and before the guess: the guess is wrong, whatever the rest of the event says.
-            self.time_found = TimeFound::Unclear;
-            self.time_rule = TimeRule::Known(None);
-            return false;
-        }
-        self.time_found = TimeFound::Read(rank, reading);
-        if reading.form == Form::Other {
-            self.doc.keep(member.bytes, member.raw_key, raw);
-        }
-        true
-    }
-
-    /// A pointer to an event time meets an object or array.
-    #[inline]
-    fn note_unreadable_time(&mut self, node: NodeId) {
-        if self.trie.nodes[node as usize].time_rank.is_some() {
-            self.note_time_present();
-        }
-    }
-
-    /// A pointer to an event time is present; which one counts is unclear unless the guess is read.
-    fn note_time_present(&mut self) {
-        if self.time_found == TimeFound::Absent {
-            self.time_found = TimeFound::Unclear;
-        }
     }
 }
 

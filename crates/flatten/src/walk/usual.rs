@@ -1,0 +1,63 @@
+//! Values that are what those of their path nearly always are: from their bytes into their column in one step.
+
+use super::Walk;
+use crate::number::Number;
+use crate::scan::Scanner;
+use crate::trie::Usual;
+
+impl Walk<'_> {
+    /// Puts a value that is as the values of its path nearly always are into their column. False: nothing was done, and
+    /// [`Self::value`] is to look at it.
+    #[inline]
+    pub(super) fn usual_value(&mut self, scanner: &mut Scanner<'_>, usual: Usual) -> bool {
+        // By how frequent they are: comparing is cheaper than a jump that is hard to predict.
+        if let Usual::Text(column) = usual {
+            self.usual_text(scanner, column)
+        } else if let Usual::Long(column) = usual {
+            self.usual_long(scanner, column)
+        } else if let Usual::Double(column) = usual {
+            self.usual_double(scanner, column)
+        } else {
+            false
+        }
+    }
+
+    /// A text without escapes.
+    #[inline]
+    fn usual_text(&mut self, scanner: &mut Scanner<'_>, column: u32) -> bool {
+        let column = column as usize;
+        let Some(text) = scanner.plain_text() else {
+            return false;
+        };
+        self.touched.push(column);
+        let (bytes, ahead) = (&scanner.bytes[text.clone()], &scanner.bytes[text.start..]);
+        self.columns[column].put_text(self.n_rows, bytes, ahead);
+        true
+    }
+
+    /// An integer of few digits.
+    #[inline]
+    fn usual_long(&mut self, scanner: &mut Scanner<'_>, column: u32) -> bool {
+        let Some((long, n_bytes)) = Number::short_long(scanner.rest()) else {
+            return false;
+        };
+        scanner.at += n_bytes;
+        let column = column as usize;
+        self.touched.push(column);
+        self.columns[column].put_long(self.n_rows, long);
+        true
+    }
+
+    /// A number of few digits.
+    #[inline]
+    fn usual_double(&mut self, scanner: &mut Scanner<'_>, column: u32) -> bool {
+        let Some((double, n_bytes)) = Number::short_double(scanner.rest()) else {
+            return false;
+        };
+        scanner.at += n_bytes;
+        let column = column as usize;
+        self.touched.push(column);
+        self.columns[column].put_double(self.n_rows, double);
+        true
+    }
+}
