@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 GB = 1 << 30
 MILLION = 1_000_000
+SQS_MESSAGE_BYTES = 256 << 10
 
 # What the modules take where an environment's values say nothing.
 DEFAULTS = {
@@ -55,8 +56,11 @@ class Inputs:
     commit: list
     assumed: dict
     metrics: dict = field(default_factory=dict)
+    origin: str = ""  # Of when prices and measurements are, for people.
 
     def price(self, name):
+        if name not in self.prices:
+            raise CostError(f"the list of prices has no `{name}`")
         return self.prices[name]
 
     @property
@@ -96,6 +100,13 @@ def invocations(messages_per_second, mapping, largest, assumed):
         return messages_per_second / min(largest, assumed["messages_per_receive"])
     by_window = gatherers * messages_per_second / (window * messages_per_second + gatherers)
     return max(by_window, messages_per_second / largest)
+
+
+def most_events(workload, assumed):
+    """Events of this size that a message of the queue may have, or a request to the Function URL, whose body is a text of the payload."""
+    if workload.by_url:
+        return int((assumed["payload_limit_bytes"] - assumed["record_overhead_bytes"]) / (workload.event_bytes * assumed["json_escape_factor"]))
+    return int(SQS_MESSAGE_BYTES / workload.event_bytes)
 
 
 def largest_batch(mapping, message_bytes, assumed):

@@ -8,13 +8,12 @@ import math
 import re
 from dataclasses import dataclass
 
-from cost_flow import GB, MILLION, CostError, commit_flow, ingest_flow, of_million
+from cost_flow import GB, MILLION, SQS_MESSAGE_BYTES, CostError, commit_flow, ingest_flow, most_events, of_million
 
 HOURS_OF_MONTH = 730
 SECONDS_OF_MONTH = HOURS_OF_MONTH * 3600
 DAYS_OF_MONTH = HOURS_OF_MONTH / 24
 SQS_CHUNK_BYTES = 64 << 10
-SQS_MESSAGE_BYTES = 256 << 10
 
 
 @dataclass
@@ -128,15 +127,18 @@ def while_events_arrive(values, inputs, n_tables=1, n_sources=1):
 
 
 def billed_ms(took, function, memory_mb, assumed):
-    """How long an invocation is paid for: processor time at the share of a core that this memory has, and waiting."""
-    slower = max(1, assumed["full_core_mb"] / memory_mb)
-    return took["cpu_ms"] / assumed["core_speed"] * slower + assumed[f"{function}_wait_ms"]
+    """How long an invocation is paid for, each millisecond that it begins: waiting, and processor time on as much of a core as this
+    memory has; on more than one core only as far as the work can be shared out."""
+    cores = min(memory_mb / assumed["full_core_mb"], assumed[f"{function}_cores"])
+    took_ms = took["cpu_ms"] / assumed["core_speed"] / cores + assumed[f"{function}_wait_ms"]
+    return math.ceil(round(took_ms, 6))  # 60.000000001 is what 60 comes to.
 
 
 def per_million(values, inputs, workload):
     """Lines of a million events, storage apart."""
-    if workload.message_bytes > SQS_MESSAGE_BYTES:
-        raise CostError(f"{workload.events_per_message} events of {workload.event_bytes:.0f} bytes do not fit a message of 256 KiB")
+    if workload.events_per_message > most_events(workload, inputs.assumed):
+        of = "request of 6 MiB" if workload.by_url else "message of 256 KiB"
+        raise CostError(f"{workload.events_per_message} events of {workload.event_bytes:.0f} bytes do not fit a {of}")
     if values["compute"]["mode"] != "staged":
         raise CostError("only mode `staged` was measured")
     ingest = ingest_flow(values, inputs, workload)

@@ -2,27 +2,31 @@
 """Prints what each environment costs, at rest and for a million events, with the arithmetic.
 
 usage: python3 scripts/costs.py [--environment prod] [--events-per-message 10] [--event-bytes 909] [--markdown]
-       python3 scripts/costs.py --write | --check      the tables of docs/costs.md: writes them, or fails when they are stale
+       python3 scripts/costs.py --per-gb               what a GB of JSON events costs, by packing and memory, beside Firehose
+       python3 scripts/costs.py --write | --check      the figures of docs/costs.md and README.md: writes them, or fails when they are stale
 
-It reads infrastructure/prices.json (list prices, their dates and sources), infrastructure/measured.json (what invocations took),
-infrastructure/assumed.json (what could not be measured), the values of the environments, and telemetry.rs for the number of metrics.
+It reads infrastructure/prices.json (list prices, their dates and sources; or --prices), infrastructure/measured.json (what
+invocations took), infrastructure/assumed.json (what could not be measured), the values of the environments, and telemetry.rs for the number of metrics.
 With --environment every line of that environment is shown; without, the sums of all.
 """
 
 import argparse
 import copy
 import json
-import re
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import cost_model as model
+import cost_per_gb
 from cost_flow import FUNCTION_DEFAULTS, CostError, Inputs, Workload, commit_flow, ingest_flow, with_defaults
+from cost_text import arithmetic, money, number, share, shown, summed
 
 ROOT = Path(__file__).resolve().parent.parent
 INFRASTRUCTURE = ROOT / "infrastructure"
+PRICES = INFRASTRUCTURE / "prices.json"
 DOCUMENT = ROOT / "docs" / "costs.md"
+README = ROOT / "README.md"
 TELEMETRY = ROOT / "crates" / "pipeline" / "src" / "telemetry.rs"
 SHOWN = "prod"  # The environment whose lines the document shows.
 PACKINGS = [1, 10, 100]
@@ -32,18 +36,27 @@ RATES = [1, 10, 100, 1_000, 10_000]
 def main():
     options = arguments()
     try:
-        inputs = read_inputs()
+        inputs = read_inputs(options.prices)
         environments = read_environments(options.environments)
         if options.write or options.check:
             sys.exit(keep_document(environments, inputs, options.write))
         if options.environment and options.environment not in environments:
             raise CostError(f"no environment `{options.environment}` that is paid for; there are {', '.join(environments)}")
         workload = Workload(event_bytes=options.event_bytes, events_per_second=options.events_per_second, messages_per_send=options.messages_per_send)
-        packings = options.events_per_message or PACKINGS
-        for title, table in tables(environments, inputs, workload, packings, options.environment):
+        for title, table in chosen_tables(environments, inputs, workload, options):
             print(f"{'## ' if options.markdown else ''}{title}\n\n{shown(table, options.markdown)}\n")
+        print(inputs.origin)
     except (CostError, OSError) as error:
         sys.exit(f"error: {error}")
+
+
+def chosen_tables(environments, inputs, workload, options):
+    if not options.per_gb:
+        yield from tables(environments, inputs, workload, options.events_per_message or PACKINGS, options.environment)
+        return
+    name = options.environment or (SHOWN if SHOWN in environments else next(iter(environments)))
+    for _, title, table in cost_per_gb.tables(environments[name], inputs, workload, options.events_per_message):
+        yield f"{name}: {title}", table
 
 
 def arguments():
@@ -54,9 +67,11 @@ def arguments():
     parser.add_argument("--event-bytes", type=positive(float), default=Workload.event_bytes, help="909, the mock events' mean, by default")
     parser.add_argument("--events-per-second", type=positive(float), default=Workload.events_per_second, help="1000 by default")
     parser.add_argument("--messages-per-send", type=positive(int), default=1, help="up to 10 messages go in one request of the sender; 1 by default")
+    parser.add_argument("--per-gb", action="store_true", help="a GB of JSON events by packing and memory, beside Firehose; of prod by default")
+    parser.add_argument("--prices", type=Path, default=PRICES, help="another list of prices")
     parser.add_argument("--markdown", action="store_true")
-    parser.add_argument("--write", action="store_true", help="write the tables of docs/costs.md")
-    parser.add_argument("--check", action="store_true", help="fail when the tables of docs/costs.md are stale")
+    parser.add_argument("--write", action="store_true", help="write the figures of docs/costs.md and README.md")
+    parser.add_argument("--check", action="store_true", help="fail when those are stale")
     return parser.parse_args()
 
 
@@ -74,15 +89,19 @@ def positive(kind):
 # What is read.
 
 
-def read_inputs():
+def read_inputs(prices=PRICES):
     measured = read_json(INFRASTRUCTURE / "measured.json")["measured"]
+    listed = read_json(prices)
+    if missing := {"region", "collected", "prices"} - listed.keys():
+        raise CostError(f"{prices} has no `{min(missing)}`")
     assumed = read_json(INFRASTRUCTURE / "assumed.json")["assumed"]
     return Inputs(
-        prices=read_json(INFRASTRUCTURE / "prices.json")["prices"],
+        prices=listed["prices"],
         ingest=measured["ingest"],
         commit=measured["commit"],
         assumed={name: entry["value"] for name, entry in assumed.items()},
         metrics=model.embedded_metrics(TELEMETRY.read_text()),
+        origin=f"List prices of {listed['region']} as collected on {listed['collected']}; invocations measured on {measured['date']} ({measured['how']}; {measured['machine']}).",
     )
 
 
@@ -126,14 +145,6 @@ def bill(lines):
     for line in lines:
         rows.append([line.name + (f" ({line.words})" if line.words else ""), arithmetic(line), money(line.usd)])
     return [*rows, ["**sum**", "", f"**{summed(lines)}**"]]
-
-
-def arithmetic(line):
-    price = line.price
-    per = "" if price["per"] == 1 else f" / {price['per']:,}"
-    usd = "no price" if price["usd"] is None else f"${price['usd']:.10f}".rstrip("0").rstrip(".") + per
-    factors = [factor for factor in line.factors if factor[0] != 1] or line.factors
-    return " × ".join([*(f"{number(factor)} {what}" for factor, what in factors), usd])
 
 
 def rest_table(environments, inputs):
@@ -288,13 +299,8 @@ def facts(values, inputs, workload):
         " by the standard output, and Lambda delivers them outside of the VPC.",
         f"* **Commits leave metadata behind.** With a window of {often['compute']['commit']['window_seconds']} s, the modules' default, 1,000 events/s add {gb_a_month:.0f} GB of `metadata.json` a month, until something sweeps old ones; {SHOWN} commits every"
         f" {values['compute']['commit']['window_seconds']} s instead.",
-        f"* **Computing is cheap**: {share(by_packing[10], 'ingest:', 'commit:')} of the costs with 10 events in a message are Lambda's, most of that waiting for S3 and the catalog. Memory hardly matters.",
+        f"* **Computing is cheap**: {share(by_packing[10], 'ingest:', 'commit:')} of the costs with 10 events in a message are Lambda's. What memory does to it is [below](#a-gb-of-json).",
     ])  # fmt: skip
-
-
-def share(lines, *prefixes):
-    of_these = model.total(line for line in lines if line.name.startswith(prefixes))
-    return f"{of_these / model.total(lines):.0%}".replace("%", " %")
 
 
 def prices_table(inputs):
@@ -307,46 +313,11 @@ def prices_table(inputs):
     return rows
 
 
-# How they are shown.
-
-
-def money(usd):
-    if usd is None:
-        return "no price"
-    if usd == 0:
-        return "0"
-    if usd < 0.0001:
-        return "< 0.0001"
-    return f"{usd:,.4f}" if usd < 0.1 else f"{usd:,.3f}" if usd < 10 else f"{usd:,.2f}"
-
-
-def summed(lines):
-    """A sum; with a `+` when something in it has no price."""
-    return money(model.total(lines)) + ("+" if model.without_price(lines) else "")
-
-
-def number(value):
-    if value == int(value) or value >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.4g}" if value >= 0.001 else f"{value:.3e}"
-
-
-def shown(table, markdown):
-    if not markdown:
-        table = [[cell.replace("**", "") for cell in row] for row in table]
-    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-    right = [all(re.fullmatch(r"[*0-9.,<–+ ]*|no price.*|not found", row[i]) for row in table[1:]) for i in range(len(table[0]))]
-    if markdown:
-        rule = ["---:" if is_right else "---" for is_right in right]
-        return "\n".join("| " + " | ".join(row) + " |" for row in [table[0], rule, *table[1:]])
-    return "\n".join("  ".join(f"{cell:>{width}}" if is_right else f"{cell:<{width}}" for cell, width, is_right in zip(row, widths, right, strict=True)).rstrip() for row in table)
-
-
 # The document.
 
 
 def keep_document(environments, inputs, write):
-    """Writes the tables into the document; or returns 1 and says so when they differ."""
+    """Writes the figures into the documents; or returns 1 and says so when they differ."""
     if SHOWN not in environments:
         raise CostError(f"no environment `{SHOWN}`")
     values, workload = environments[SHOWN], Workload()
@@ -362,23 +333,31 @@ def keep_document(environments, inputs, write):
         "options": options_table(inputs, workload),
         "prices": prices_table(inputs),
     }
-    text = DOCUMENT.read_text()
-    blocks = {name: shown(table, True) for name, table in blocks.items()} | {"facts": facts(values, inputs, workload)}
-    fresh = filled(text, blocks)
+    blocks |= {f"gb-{name}": table for name, _, table in cost_per_gb.tables(values, inputs, workload)}
+    blocks = {name: shown(table, True) for name, table in blocks.items()}
+    blocks |= {"facts": facts(values, inputs, workload), "gb-facts": cost_per_gb.facts(values, inputs, workload), "origin": inputs.origin}
+    kept = [keep(DOCUMENT, blocks, write), keep(README, {"gb": cost_per_gb.summary(values, inputs, workload)}, write)]
+    return 0 if all(kept) else 1
+
+
+def keep(path, blocks, write):
+    """Whether the file has these blocks, at the latest after this."""
+    text = path.read_text()
+    fresh = filled(text, blocks, path.name)
     if write:
-        DOCUMENT.write_text(fresh)
+        path.write_text(fresh)
     elif fresh != text:
-        print("error: the tables of docs/costs.md are stale\n\nhint: python3 scripts/costs.py --write", file=sys.stderr)
-        return 1
-    return 0
+        print(f"error: the figures of {path.relative_to(ROOT)} are stale\n\nhint: python3 scripts/costs.py --write", file=sys.stderr)
+        return False
+    return True
 
 
-def filled(text, blocks):
+def filled(text, blocks, where):
     """The text with each block between its markers."""
     for name, block in blocks.items():
         begin, end = f"<!-- costs:begin {name} -->\n", f"<!-- costs:end {name} -->"
         if text.count(begin) != 1 or text.count(end) != 1:
-            raise CostError(f"docs/costs.md must have the markers of `{name}` once")
+            raise CostError(f"{where} must have the markers of `{name}` once")
         before, rest = text.split(begin)
         text = f"{before}{begin}{block}\n{end}{rest.split(end)[1]}"
     return text

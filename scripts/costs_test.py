@@ -3,16 +3,21 @@
 import json
 import re
 import unittest
+from dataclasses import replace
 
 import cost_flow as flow
 import cost_model as model
+import cost_per_gb as per_gb
 import costs
 
 MODULES = costs.INFRASTRUCTURE / "modules"
 # Prices, measured and assumed figures that are easy to reckon with.
 PRICES = {name: {"usd": 1.0, "per": 1, "unit": ""} for name in costs.read_inputs().prices}
 ROW = {"cpu_ms": 10, "s3_puts": 2, "s3_gets": 1, "s3_put_bytes": 1024, "catalog_requests": 1, "queue_requests": 1, "log_bytes": 0, "metric_bytes": 0}
-ASSUMED = costs.read_inputs().assumed | {"ingest_wait_ms": 40, "commit_wait_ms": 90, "core_speed": 1, "full_core_mb": 1769}
+ASSUMED = costs.read_inputs().assumed | {
+    "ingest_wait_ms": 40, "commit_wait_ms": 90, "core_speed": 1, "full_core_mb": 1769, "ingest_cores": 1.25, "commit_cores": 1,
+    "ingest_peak_mib": 30, "commit_peak_mib": 50,
+}  # fmt: skip
 INPUTS = flow.Inputs(
     prices=PRICES,
     ingest=[ROW | {"n_messages": 1, "n_events": n, "event_bytes": 100 * n} for n in (1, 1000)],
@@ -94,6 +99,38 @@ class Measured(unittest.TestCase):
     def test_less_memory_than_a_core_s_makes_processor_time_longer_but_no_wait(self):
         found = model.billed_ms({"cpu_ms": 10}, "ingest", 1769 / 2, ASSUMED)
         self.assertEqual(found, 10 * 2 + 40)
+
+
+class Memory(unittest.TestCase):
+    SIZES = range(128, 10_241, 64)
+
+    def billed(self, cpu_ms, memory_mb, function="ingest"):
+        return model.billed_ms({"cpu_ms": cpu_ms}, function, memory_mb, ASSUMED)
+
+    def test_a_second_core_helps_as_far_as_the_work_can_be_shared_out(self):
+        found = [self.billed(10, memory_mb, function) for function in ("ingest", "commit") for memory_mb in (1769, 2 * 1769)]
+        self.assertEqual(found, [40 + 10, 40 + 8, 90 + 10, 90 + 10])
+
+    def test_each_millisecond_that_is_begun_is_billed(self):
+        self.assertEqual([self.billed(cpu_ms, 1769) for cpu_ms in (10, 10.01, 10.99)], [50, 51, 51])
+
+    def test_more_memory_never_makes_an_invocation_longer(self):
+        for function in ("ingest", "commit"):
+            for cpu_ms in (0, 3.8, 81.4, 1444):
+                took = [self.billed(cpu_ms, memory_mb, function) for memory_mb in self.SIZES]
+                self.assertEqual(took, sorted(took, reverse=True))
+
+    def test_below_a_core_memory_hardly_changes_what_work_costs(self):
+        mb_ms = [memory_mb * self.billed(10_000, memory_mb) for memory_mb in (128, 512, 1024, 1769)]
+        self.assertLess(max(mb_ms) / min(mb_ms), 1.005)
+
+    def test_above_a_core_work_costs_more_as_soon_as_cores_are_idle(self):
+        mb_ms = [memory_mb * self.billed(10_000, memory_mb) for memory_mb in (1769, 3538)]
+        self.assertAlmostEqual(mb_ms[1] / mb_ms[0], 2 / 1.25, places=2)
+
+    def test_waiting_costs_as_much_more_as_there_is_more_memory(self):
+        mb_ms = [memory_mb * self.billed(0, memory_mb) for memory_mb in (128, 512)]
+        self.assertEqual(mb_ms[1], 4 * mb_ms[0])
 
 
 class Environments(unittest.TestCase):
@@ -199,6 +236,12 @@ class Million(unittest.TestCase):
         with self.assertRaisesRegex(flow.CostError, "do not fit"):
             self.bill(events_per_message=2622)
 
+    def test_a_request_of_more_than_6_mib_is_refused(self):
+        most = flow.most_events(flow.Workload(event_bytes=100, by_url=True), ASSUMED)
+        self.assertGreater(self.bill(events_per_message=most, by_url=True)["ingest: invocations"], 0)
+        with self.assertRaisesRegex(flow.CostError, "do not fit a request"):
+            self.bill(events_per_message=most + 1, by_url=True)
+
     def test_firehose_does_not_care_for_the_packing(self):
         found = {model.total(model.firehose(INPUTS, flow.Workload(events_per_message=n))) for n in (1, 100)}
         self.assertEqual(len(found), 1)
@@ -208,7 +251,75 @@ class Million(unittest.TestCase):
         self.assertAlmostEqual(written.usd, 1e6 * 1024 / flow.GB)
 
 
+class PerGb(unittest.TestCase):
+    """Requests of 1,000 events of 100 bytes, one in a second, to an ingest of 512 MB: so many of them are a GB."""
+
+    N = 2**30 / 100_000
+    LOAD = flow.Workload(event_bytes=100, events_per_message=1000, by_url=True)
+
+    def test_a_function_is_billed_for_invocations_times_milliseconds_times_mb(self):
+        found = per_gb.duration(PLAIN, INPUTS, self.LOAD, 512)
+        self.assertAlmostEqual(found.mb_ms, self.N * 75 * 512)  # 40 ms + 10 ms × 1769 / 512 = 74.6 ms
+
+    def test_all_of_it_by_hand(self):
+        # Two gatherers of 2 s each make a commit of two receipts every 2 s.
+        commits = self.N / 2
+        ingest = self.N * (0.075 * 0.5 + 1)
+        commit = commits * (0.100 * 1769 / 1024 + 1)
+        receipts = self.N + commits + commits  # Sent, received and deleted.
+        storage = self.N * 2 + commits * (2 + 1) + commits * (1 + 1)  # Data files; PUT and GET, metadata.json with them.
+        logs = (self.N + commits) * 700 / 2**30
+        months = 30 / (730 / 24)
+        found = model.total(per_gb.bill(PLAIN, INPUTS, self.LOAD, 512))
+        self.assertAlmostEqual(found, ingest + commit + receipts + storage + commits + logs * (1 + months))
+
+    def test_requests_of_the_queue_are_chunks_sent_and_tens_received_and_deleted(self):
+        load = flow.Workload(event_bytes=100, events_per_message=1000, events_per_second=1e6)
+        lines = {line.name: line.quantity for line in per_gb.bill(PLAIN, INPUTS, load)}
+        found = [lines[f"events queue: {what}"] for what in ("sends", "receives", "deletes")]
+        # 100 KB are two chunks of 64 KiB, ten times as much are 16.
+        for n, expected in zip(found, (self.N * 2, self.N / 10 * 16, self.N / 10), strict=True):
+            self.assertAlmostEqual(n, expected)
+
+    def test_what_does_not_fit_a_message_has_no_figures_and_says_what_does(self):
+        load = flow.Workload(event_bytes=100)
+        tables = {name: table for name, _, table in per_gb.tables(PLAIN, INPUTS, load, [2622])}
+        for name, table in tables.items():
+            row = next(row for row in table if "queue" in row[0])
+            with self.subTest(name):
+                self.assertIn("(only 2,621 fit)", row[0])
+                self.assertEqual({*row[1:]}, {"–"})
+
+    def test_events_that_no_message_holds_have_no_figures_of_the_queue(self):
+        found = [packing.fits for packing in per_gb.packings(flow.Workload(event_bytes=300_000), INPUTS, [1])]
+        self.assertEqual(found, [False, True])
+
+    def test_by_default_there_is_a_row_of_as_many_as_fit(self):
+        found = [packing.name for packing in per_gb.packings(flow.Workload(event_bytes=100), INPUTS) if "all that fit" in packing.name]
+        self.assertEqual(found, ["queue, 2,621 in a message (all that fit)", "URL, 55,669 in a request (all that fit)"])
+
+    def test_memory_that_a_payload_does_not_fit_in_has_no_figures(self):
+        inputs = replace(INPUTS, assumed=ASSUMED | {"ingest_peak_mib": 129})
+        of_ingest, of_commit = (row for row in per_gb.lambda_table(PLAIN, inputs, [per_gb.Packing("x", self.LOAD, True)])[1:])
+        self.assertEqual([at for at, cell in enumerate(of_ingest) if cell == "too small"], [1, 5])
+        self.assertNotIn("too small", of_commit)
+        self.assertIn("too much for 128 MB", per_gb.too_small(inputs))
+
+    def test_with_the_environment_s_own_memory_it_is_what_a_million_events_cost_by_their_size(self):
+        inputs, values = costs.read_inputs(), costs.read_environments(costs.INFRASTRUCTURE / "environments")["prod"]
+        load = flow.Workload(events_per_message=10)
+        million = model.total(model.per_million(values, inputs, load))
+        self.assertAlmostEqual(model.total(per_gb.bill(values, inputs, load, 1769, "arm64")), million * 2**30 / 909e6)
+
+    def test_the_size_that_costs_least_is_named_with_its_packings(self):
+        self.assertEqual(per_gb.cheapest(PLAIN, INPUTS, self.LOAD), "128 MB are cheapest at every packing.")
+
+
 class Prices(unittest.TestCase):
+    def test_a_list_without_a_price_that_is_needed_is_refused(self):
+        with self.assertRaisesRegex(flow.CostError, "no `s3_put`"):
+            replace(INPUTS, prices={}).price("s3_put")
+
     def test_each_that_was_found_has_a_source_and_each_that_was_not_has_no_amount(self):
         for name, price in costs.read_inputs().prices.items():
             with self.subTest(name):
