@@ -3,16 +3,20 @@
 //! `main.rs` is the cold start; everything else is here, behind [`handle`]. No other crate knows Lambda's events.
 
 mod answer;
+mod bodies;
 mod objects;
 mod trigger;
 
 use std::io::Write as _;
 use std::time::Duration;
 
+use bytes::Bytes;
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use pipeline::{Invocation, Payload, Pipeline, PipelineError, Report, Settings, telemetry};
-use serde_json::{Value, value::RawValue};
+use serde_json::Value;
 use tokio::time::Instant;
+
+pub use bodies::Bodies;
 
 use crate::{answer::Reply, trigger::Delivery};
 
@@ -67,14 +71,14 @@ impl Context {
     }
 }
 
-/// Answers one invocation of any trigger. One bad record never fails its neighbours.
+/// Answers one invocation of any trigger, whose payload is the bytes as they came. One bad record never fails its neighbours.
 ///
 /// # Errors
 ///
 /// When nothing of the payload landed and its trigger has no other way to be told.
 pub async fn handle(
     context: &Context,
-    event: LambdaEvent<Box<RawValue>>,
+    event: LambdaEvent<Bytes>,
     moment: Moment,
 ) -> Result<Value, Failure> {
     let (body, lambda) = event.into_parts();

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, io::Write as _, process::ExitCode};
 
-use ingest::{Context, Moment, handle};
-use lambda_runtime::{LambdaEvent, service_fn};
+use ingest::{Bodies, Context, Moment, handle};
+use lambda_runtime::layers::TracingLayer;
+use lambda_runtime::{LambdaEvent, Runtime, service_fn};
 use pipeline::settings::LogLevel;
 use pipeline::{PipelineError, Settings, telemetry};
-use serde_json::value::RawValue;
 
 /// Where the Lambda service, or what stands in for it, hands out invocations.
 const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
@@ -36,8 +36,13 @@ async fn main() -> ExitCode {
         Ok(context) => context,
         Err(error) => return refuse(&telemetry::error_chain(&error), error.hint().as_deref()),
     };
-    let handler = |event: LambdaEvent<Box<RawValue>>| handle(&context, event, now());
-    match lambda_runtime::run(service_fn(handler)).await {
+    let bodies = Bodies::default();
+    let handler = |event: LambdaEvent<()>| {
+        let event = LambdaEvent::new(bodies.take(), event.context);
+        handle(&context, event, now())
+    };
+    let runtime = Runtime::new(service_fn(handler)).layer(bodies.clone());
+    match runtime.layer(TracingLayer::new()).run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error, "the Lambda runtime API does not answer");

@@ -85,7 +85,7 @@ pub(super) fn read(
     now_us: i64,
     settings: &Settings,
 ) -> Result<Delivery, Failure> {
-    let notification: Notification<'_> = super::parse_text("S3", body)?;
+    let notification: Notification<'_> = super::parse("S3", body)?;
     let mut objects = Vec::new();
     for told in notification.records.iter().filter(|told| told.is_created()) {
         let Some(object) = told.object(request_id, now_us, settings) else {

@@ -1,13 +1,15 @@
 //! SQS, and SNS in SQS.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
-use aws_lambda_events::sqs::SqsEvent;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use pipeline::{Payload, Record, Settings, SourceBatch};
 use serde::Deserialize;
 
-use super::{Delivery, object};
+use super::envelope::EnvelopeRecord;
+use super::text::{place_of, unescape};
+use super::{Delivery, object, parse, unreadable};
 use crate::{Failure, answer::Reply};
 
 /// What SNS puts around a message that it sends to a queue.
@@ -23,35 +25,95 @@ struct Notification<'a> {
     message: Cow<'a, str>,
 }
 
-pub(super) fn read(event: SqsEvent, now_us: i64, settings: &Settings) -> Result<Delivery, Failure> {
-    let is_ordered = event.records.iter().any(|message| {
-        message.event_source_arn.as_deref().is_some_and(|queue| {
-            queue
-                .rsplit_once('.')
-                .is_some_and(|(_, kind)| kind == "fifo")
-        })
-    });
-    let mut objects = Vec::new();
-    let mut records = Vec::with_capacity(event.records.len());
-    for message in event.records {
+/// What SQS knows of a message.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Attributes<'a> {
+    #[serde(borrow)]
+    sent_timestamp: Option<Cow<'a, str>>,
+}
+
+/// A message, its body still in the envelope.
+#[derive(Debug)]
+pub(super) struct Message {
+    id: String,
+    is_ordered: bool,
+    arrival_us: Option<i64>,
+    /// Where the content of the body stands in the envelope, escapes and all.
+    body: Range<usize>,
+}
+
+/// The messages of an envelope.
+pub(super) fn messages(
+    records: Vec<EnvelopeRecord<'_>>,
+    text: &str,
+) -> Result<Vec<Message>, Failure> {
+    let messages = records.into_iter().map(|record| {
         // Without its id a message cannot be named in the answer: then the whole batch has to come back.
-        let id = message.message_id.ok_or_else(|| Failure {
+        let id = record.message_id.ok_or_else(|| Failure {
             kind: "UnreadableEnvelope",
             message: "an SQS message has no `messageId`".to_owned(),
         })?;
-        let sent = message.attributes.get("SentTimestamp");
-        let arrival_us = sent.and_then(|ms| ms.parse::<i64>().ok()?.checked_mul(1_000));
-        let body = unwrapped(message.body.unwrap_or_default());
-        if let Some(told) = object::told(&body, &id, arrival_us.unwrap_or(now_us), settings) {
+        let arn: Option<Cow<'_, str>> = of("SQS", record.event_source_arn)?;
+        let attributes: Option<Attributes<'_>> = of("SQS", record.attributes)?;
+        let sent = attributes.and_then(|attributes| attributes.sent_timestamp);
+        Ok(Message {
+            id: parse("SQS", id.get())?,
+            is_ordered: arn.is_some_and(|arn| arn.ends_with(".fifo")),
+            arrival_us: sent.and_then(|ms| ms.parse::<i64>().ok()?.checked_mul(1_000)),
+            body: match record.body {
+                Some(body) => place_of(body, text).ok_or_else(|| unreadable_body("no string"))?,
+                None => 0..0,
+            },
+        })
+    });
+    messages.collect()
+}
+
+/// A part of an envelope as its own type.
+fn of<'a, T: Deserialize<'a>>(
+    trigger: &str,
+    part: Option<&'a serde_json::value::RawValue>,
+) -> Result<Option<T>, Failure> {
+    part.map(|part| parse(trigger, part.get())).transpose()
+}
+
+fn unreadable_body(why: &str) -> Failure {
+    unreadable("SQS", format!("the `body` of a message is {why}"))
+}
+
+/// Reads the messages of one invocation, whose bytes become their bodies.
+pub(super) fn read(
+    messages: Vec<Message>,
+    mut envelope: BytesMut,
+    now_us: i64,
+    settings: &Settings,
+) -> Result<Delivery, Failure> {
+    let is_ordered = messages.iter().any(|message| message.is_ordered);
+    let mut places = Vec::with_capacity(messages.len());
+    for Message { body, .. } in &messages {
+        let n_bytes = unescape(&mut envelope[body.clone()])
+            .ok_or_else(|| unreadable_body("none that JSON allows"))?;
+        places.push(body.start..body.start + n_bytes);
+    }
+    let bodies = envelope.freeze();
+    let mut objects = Vec::new();
+    let mut records = Vec::with_capacity(messages.len());
+    for (message, place) in messages.into_iter().zip(places) {
+        let arrival_us = message.arrival_us.unwrap_or(now_us);
+        let body = unwrapped(bodies.slice(place));
+        let told = std::str::from_utf8(&body).ok();
+        let told = told.and_then(|body| object::told(body, &message.id, arrival_us, settings));
+        if let Some(told) = told {
             objects.extend(told);
             continue;
         }
         records.push(Record {
-            delivery_id: id.clone(),
-            source_id: id,
-            arrival_us: arrival_us.unwrap_or(now_us),
+            delivery_id: message.id.clone(),
+            source_id: message.id,
+            arrival_us,
             is_base64: is_compressed(&body),
-            body: Bytes::from(body),
+            body,
         });
     }
     let source = SourceBatch {
@@ -68,23 +130,23 @@ pub(super) fn read(event: SqsEvent, now_us: i64, settings: &Settings) -> Result<
 
 /// Whether the body is the base64 of gzip or zstd: a message is text, so there is no other way to send them. JSON begins
 /// with none of these.
-fn is_compressed(body: &str) -> bool {
-    const GZIP: &str = "H4sI";
-    const ZSTD: &str = "KLUv/";
+fn is_compressed(body: &[u8]) -> bool {
+    const GZIP: &[u8] = b"H4sI";
+    const ZSTD: &[u8] = b"KLUv/";
     body.starts_with(GZIP) || body.starts_with(ZSTD)
 }
 
 /// The message in an SNS envelope; any other body as it is.
-fn unwrapped(body: String) -> String {
+fn unwrapped(body: Bytes) -> Bytes {
     // An event may have a field `Type`; only what has all of these, with an ARN, came from SNS.
-    if !body.contains("\"TopicArn\"") {
+    if memchr::memmem::find(&body, b"\"TopicArn\"").is_none() {
         return body;
     }
-    match serde_json::from_str::<Notification<'_>>(&body) {
+    match serde_json::from_slice::<Notification<'_>>(&body) {
         Ok(envelope)
             if envelope.kind == "Notification" && envelope.topic_arn.starts_with("arn:") =>
         {
-            envelope.message.into_owned()
+            Bytes::from(envelope.message.into_owned())
         }
         _ => body,
     }
@@ -96,7 +158,7 @@ mod tests {
 
     #[track_caller]
     fn check(body: &str, expected: &str) {
-        assert_eq!(unwrapped(body.to_owned()), expected);
+        assert_eq!(unwrapped(Bytes::copy_from_slice(body.as_bytes())), expected);
     }
 
     #[test]
@@ -110,10 +172,10 @@ mod tests {
     #[test]
     fn compressed_messages_are_told_by_their_first_letters() {
         // `printf '{}' | gzip | base64`, and the same with `zstd`.
-        assert!(is_compressed("H4sIAAAAAAAAA6uuBQBDv6ajAgAAAA=="));
-        assert!(is_compressed("KLUv/SQCEQAAe32TtblX"));
+        assert!(is_compressed(b"H4sIAAAAAAAAA6uuBQBDv6ajAgAAAA=="));
+        assert!(is_compressed(b"KLUv/SQCEQAAe32TtblX"));
         for body in ["", "{}", "[1]", "\"KLUv/\"", "H4", "KLUv"] {
-            assert!(!is_compressed(body), "{body}");
+            assert!(!is_compressed(body.as_bytes()), "{body}");
         }
     }
 

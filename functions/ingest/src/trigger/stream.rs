@@ -1,38 +1,114 @@
 //! Kinesis.
 
-use aws_lambda_events::kinesis::{KinesisEvent, KinesisEventRecord};
-use bytes::Bytes;
-use pipeline::{Payload, Record, SequenceNumber, SourceBatch};
+use std::borrow::Cow;
+use std::ops::Range;
 
-use super::Delivery;
+use base64_simd::STANDARD;
+use bytes::BytesMut;
+use jiff::{SignedDuration, Timestamp};
+use pipeline::{Payload, Record, SequenceNumber, SourceBatch};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::envelope::EnvelopeRecord;
+use super::text::{place_of, unescape};
+use super::{Delivery, parse, unreadable};
 use crate::{Failure, answer::Reply};
+
+/// What Kinesis says of a record.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Told<'a> {
+    #[serde(borrow)]
+    sequence_number: Cow<'a, str>,
+    #[serde(borrow)]
+    data: &'a RawValue,
+    #[serde(borrow)]
+    approximate_arrival_timestamp: &'a RawValue,
+}
+
+/// A record, its data still in the envelope.
+#[derive(Debug)]
+pub(super) struct StreamRecord {
+    stream_arn: Option<String>,
+    shard: Option<String>,
+    sequence: String,
+    arrival_us: i64,
+    /// Where the base64 stands in the envelope.
+    data: Range<usize>,
+}
+
+/// The records of an envelope.
+pub(super) fn records(
+    records: Vec<EnvelopeRecord<'_>>,
+    text: &str,
+) -> Result<Vec<StreamRecord>, Failure> {
+    let records = records.into_iter().map(|record| {
+        let missing = |what| unreadable("Kinesis", format!("a record has no {what}"));
+        let told = record.kinesis.ok_or_else(|| missing("`kinesis`"))?;
+        let told: Told<'_> = parse("Kinesis", told.get())?;
+        let string = |part: Option<&RawValue>| -> Result<Option<String>, Failure> {
+            part.map(|part| parse("Kinesis", part.get())).transpose()
+        };
+        Ok(StreamRecord {
+            stream_arn: string(record.event_source_arn)?,
+            // `shardId-000000000006:4959…` → `shardId-000000000006`.
+            shard: string(record.event_id)?.and_then(|id| Some(id.split_once(':')?.0.to_owned())),
+            sequence: told.sequence_number.into_owned(),
+            arrival_us: arrival_us(told.approximate_arrival_timestamp)
+                .ok_or_else(|| missing("readable `approximateArrivalTimestamp`"))?,
+            data: place_of(told.data, text).ok_or_else(|| missing("string as `data`"))?,
+        })
+    });
+    records.collect()
+}
+
+/// Seconds with a fraction, as a number or the text of one, to the microsecond.
+fn arrival_us(seconds: &RawValue) -> Option<i64> {
+    let seconds: f64 = seconds.get().trim_matches('"').parse().ok()?;
+    let since_1970 = SignedDuration::try_from_secs_f64(seconds).ok()?;
+    let rounded = since_1970.checked_add(SignedDuration::from_nanos(500))?;
+    Some(Timestamp::from_duration(rounded).ok()?.as_microsecond())
+}
 
 /// Reads records of one shard, whose numbers rise: a range of them is what keeps a repeat from being committed twice, so
 /// nothing else is taken. AWS sends nothing else, with a parallelization factor of 1.
 ///
 /// A stream is known by its ARN: its events do not say when it was created. The numbers of a stream that is made again under
 /// the same name lie above those of the one before, since they begin with the time at which their shard was made.
-pub(super) fn read(event: KinesisEvent) -> Result<Delivery, Failure> {
-    let first = event.records.first();
-    let arn = first.and_then(|record| record.event_source_arn.clone());
+pub(super) fn read(
+    records: Vec<StreamRecord>,
+    mut envelope: BytesMut,
+) -> Result<Delivery, Failure> {
+    let first = records.first();
+    let arn = first.and_then(|record| record.stream_arn.clone());
     let arn = arn.unwrap_or_default();
-    let shard = first.and_then(shard_of).unwrap_or_default().to_owned();
-    check(&event.records, &arn, &shard)?;
+    let shard = first.and_then(|record| record.shard.clone());
+    let shard = shard.unwrap_or_default();
+    check(&records, &arn, &shard)?;
 
+    let mut places = Vec::with_capacity(records.len());
+    for StreamRecord { data, sequence, .. } in &records {
+        let n_bytes = decode(&mut envelope[data.clone()]).ok_or_else(|| {
+            unreadable(
+                "Kinesis",
+                format!("the `data` of record {sequence} is not base64"),
+            )
+        })?;
+        places.push(data.start..data.start + n_bytes);
+    }
+    let bodies = envelope.freeze();
     let stream = arn.rsplit_once('/').map_or(arn.as_str(), |(_, name)| name);
-    let records = event.records.into_iter().map(|record| {
-        let sequence = record.kinesis.sequence_number;
-        Record {
-            source_id: format!("{stream}/{shard}/{sequence}"),
-            delivery_id: sequence,
-            arrival_us: record
-                .kinesis
-                .approximate_arrival_timestamp
-                .timestamp_micros(),
-            body: Bytes::from(record.kinesis.data.0),
+    let records = records
+        .into_iter()
+        .zip(places)
+        .map(|(record, place)| Record {
+            source_id: format!("{stream}/{shard}/{}", record.sequence),
+            delivery_id: record.sequence,
+            arrival_us: record.arrival_us,
+            body: bodies.slice(place),
             is_base64: false,
-        }
-    });
+        });
     let records = records.collect();
     let source = SourceBatch::shard("kinesis", format!("{arn}/{shard}"));
     Ok(Delivery::Payload(
@@ -41,8 +117,16 @@ pub(super) fn read(event: KinesisEvent) -> Result<Delivery, Failure> {
     ))
 }
 
+/// Decodes the content of a JSON string where it stands; how many bytes it has then.
+fn decode(base64: &mut [u8]) -> Option<usize> {
+    // Some write `/` as `\/`.
+    let n_bytes = unescape(base64)?;
+    let decoded = STANDARD.decode_inplace(&mut base64[..n_bytes]).ok()?;
+    Some(decoded.len())
+}
+
 /// Refuses what is not a range of one shard.
-fn check(records: &[KinesisEventRecord], arn: &str, shard: &str) -> Result<(), Failure> {
+fn check(records: &[StreamRecord], arn: &str, shard: &str) -> Result<(), Failure> {
     let refused = |message: String| {
         Err(Failure {
             kind: "UnreadableEnvelope",
@@ -51,14 +135,14 @@ fn check(records: &[KinesisEventRecord], arn: &str, shard: &str) -> Result<(), F
     };
     let mut last: Option<SequenceNumber> = None;
     for record in records {
-        let (of_stream, of_shard) = (record.event_source_arn.as_deref(), shard_of(record));
+        let (of_stream, of_shard) = (record.stream_arn.as_deref(), record.shard.as_deref());
         if of_stream != Some(arn) || of_shard != Some(shard) {
             return refused(format!(
                 "the Kinesis records are of more than one shard (`{}` beside `{shard}`) or name none: invoke with one shard at a time",
                 of_shard.unwrap_or_default()
             ));
         }
-        let number = match record.kinesis.sequence_number.parse() {
+        let number = match record.sequence.parse() {
             Ok(number) => number,
             Err(error) => return refused(format!("a Kinesis record of `{shard}`: {error}")),
         };
@@ -72,7 +156,40 @@ fn check(records: &[KinesisEventRecord], arn: &str, shard: &str) -> Result<(), F
     Ok(())
 }
 
-/// `shardId-000000000006:4959…` → `shardId-000000000006`.
-fn shard_of(record: &KinesisEventRecord) -> Option<&str> {
-    Some(record.event_id.as_deref()?.split_once(':')?.0)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_decoded(base64: &str, expected: Option<&[u8]>) {
+        let mut bytes = base64.as_bytes().to_vec();
+        let decoded = decode(&mut bytes).map(|n_bytes| &bytes[..n_bytes]);
+        assert_eq!(decoded, expected, "{base64}");
+    }
+
+    #[test]
+    fn data_is_decoded_where_it_stands() {
+        check_decoded("e30=", Some(b"{}"));
+        check_decoded("", Some(b""));
+        check_decoded(r"Pz8\/Pz8\/", Some(b"??????"));
+        check_decoded("e30", None);
+        check_decoded("e3 0=", None);
+        check_decoded("-_-_", None);
+    }
+
+    #[track_caller]
+    fn check_arrival(seconds: &str, expected_us: Option<i64>) {
+        let raw = RawValue::from_string(seconds.to_owned()).unwrap();
+        assert_eq!(arrival_us(&raw), expected_us, "{seconds}");
+    }
+
+    #[test]
+    fn arrivals_are_read_to_the_microsecond() {
+        check_arrival("1545084650.987", Some(1_545_084_650_987_000));
+        check_arrival("1.545084650987654E9", Some(1_545_084_650_987_654));
+        check_arrival("1545084650", Some(1_545_084_650_000_000));
+        check_arrival("\"1545084650.001\"", Some(1_545_084_650_001_000));
+        check_arrival("null", None);
+        check_arrival("1e300", None);
+    }
 }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use arrow_array::{Array, Int64Array, StringArray, TimestampMicrosecondArray};
+use bytes::Bytes;
 use ingest::{Context, Failure, Moment, handle};
 use lambda_runtime::LambdaEvent;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -92,7 +93,7 @@ impl Function {
         let mut lambda = lambda_runtime::Context::default();
         lambda.request_id = request_id.to_owned();
         lambda.deadline = u64::try_from(now_us / 1_000).unwrap() + left_ms;
-        let body = serde_json::value::to_raw_value(payload).unwrap();
+        let body = Bytes::from(serde_json::to_vec(payload).unwrap());
         let moment = Moment {
             now_us,
             seed: self.seed.fetch_add(1, Ordering::Relaxed),
