@@ -67,6 +67,9 @@ impl ColumnWriter {
         descr: &ColumnDescPtr,
         options: &ColumnOptions,
     ) -> Result<Option<Self>, ParquetError> {
+        if !Self::is_ours(data_type, options.bloom_filter.is_some()) {
+            return Ok(None);
+        }
         let pages = || Pages::new(descr.clone(), options.level, options.indexed);
         let bloom_filter = || {
             let filter = options.bloom_filter;
@@ -92,11 +95,21 @@ impl ColumnWriter {
                 encoding,
                 bloom_filter()?,
             ))),
-            DataType::Boolean if options.bloom_filter.is_none() => {
-                Self::Boolean(Box::new(BooleanColumn::new(pages())))
-            }
+            DataType::Boolean => Self::Boolean(Box::new(BooleanColumn::new(pages()))),
             _ => return Ok(None),
         }))
+    }
+
+    /// Whether [`Self::new`] has a writer for values of this type, of a column with or without a bloom filter.
+    pub(crate) fn is_ours(data_type: &DataType, has_filter: bool) -> bool {
+        match data_type {
+            DataType::Utf8
+            | DataType::Int64
+            | DataType::Timestamp(TimeUnit::Microsecond, _)
+            | DataType::Float64 => true,
+            DataType::Boolean => !has_filter,
+            _ => false,
+        }
     }
 
     /// Takes values. Texts may come with a dictionary of 32-bit keys.

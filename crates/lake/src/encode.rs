@@ -207,12 +207,11 @@ impl Encoder {
         let mut writers = Vec::with_capacity(self.columns.len());
         for (place, encoding) in encodings.iter().enumerate() {
             let field = self.schema.field(place);
-            let has_filter = self.options.bloom_column.as_ref() == Some(field.name());
+            let has_filter = self.has_filter(field.name());
             let options = ColumnOptions {
                 level,
                 encoding: *encoding,
-                // Long texts: nobody looks for pages by them, and their beginnings say little.
-                indexed: !self.options.unbounded_columns.contains(field.name()),
+                indexed: self.is_indexed(field.name()),
                 bloom_filter: has_filter.then_some(self.n_rows.max(1) as u64),
             };
             let descr = file.schema_descr().column(place);
@@ -263,34 +262,49 @@ impl Encoder {
         close_columns(writers, self.options.threads.as_deref())
     }
 
-    /// How the file is written. What it says of columns is for those that the `parquet` crate writes.
+    /// How the file is written. What it says of single columns is for those that the `parquet` crate writes; hardly a table
+    /// has one.
     fn properties(&self, encodings: &[ColumnEncoding]) -> Result<WriterProperties, ParquetError> {
-        let path = |name: &str| ColumnPath::new(vec![name.to_owned()]);
         let level = ZstdLevel::try_new(self.options.zstd_level)?;
         let mut properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(level))
             .set_statistics_enabled(EnabledStatistics::Page);
-        for name in &self.options.unbounded_columns {
-            properties =
-                properties.set_column_statistics_enabled(path(name), EnabledStatistics::Chunk);
-        }
         for (field, encoding) in self.schema.fields().iter().zip(encodings) {
-            let column = path(field.name());
+            let has_filter = self.has_filter(field.name());
+            if ColumnWriter::is_ours(field.data_type(), has_filter) {
+                continue;
+            }
+            let column = ColumnPath::new(vec![field.name().to_owned()]);
             properties = match encoding {
                 ColumnEncoding::Dictionary => properties,
-                ColumnEncoding::Plain => properties.set_column_dictionary_enabled(column, false),
+                ColumnEncoding::Plain => {
+                    properties.set_column_dictionary_enabled(column.clone(), false)
+                }
                 ColumnEncoding::Delta => properties
                     .set_column_dictionary_enabled(column.clone(), false)
-                    .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED),
+                    .set_column_encoding(column.clone(), Encoding::DELTA_BINARY_PACKED),
             };
-        }
-        if let Some(name) = &self.options.bloom_column {
-            properties = properties
-                .set_column_bloom_filter_enabled(path(name), true)
-                .set_column_bloom_filter_fpp(path(name), BLOOM_FILTER_ERRORS)
-                .set_column_bloom_filter_ndv(path(name), self.n_rows.max(1) as u64);
+            if !self.is_indexed(field.name()) {
+                properties = properties
+                    .set_column_statistics_enabled(column.clone(), EnabledStatistics::Chunk);
+            }
+            if has_filter {
+                properties = properties
+                    .set_column_bloom_filter_enabled(column.clone(), true)
+                    .set_column_bloom_filter_fpp(column.clone(), BLOOM_FILTER_ERRORS)
+                    .set_column_bloom_filter_ndv(column, self.n_rows.max(1) as u64);
+            }
         }
         Ok(properties.build())
+    }
+
+    fn has_filter(&self, column: &String) -> bool {
+        self.options.bloom_column.as_ref() == Some(column)
+    }
+
+    /// Long texts are not: nobody looks for pages by them, and their beginnings say little.
+    fn is_indexed(&self, column: &String) -> bool {
+        !self.options.unbounded_columns.contains(column)
     }
 
     fn data_file(&self, metadata: &ParquetMetaData, nans: &Nans, file_bytes: usize) -> DataFile {
@@ -329,7 +343,7 @@ impl Iterator for Encoder {
 }
 
 /// Gives each column its values, column after column, so that one dictionary at a time is in the cache. Only columns of
-/// primitive types have values, so each has one writer.
+/// primitive types have values, so each has one writer. Columns differ much in what they take, so a thread takes one at a time.
 fn write_columns(
     writers: &mut [ColumnWriter],
     slices: &[Rows],
@@ -345,7 +359,10 @@ fn write_columns(
     };
     match threads {
         None => writers.iter_mut().enumerate().try_for_each(write),
-        Some(threads) => threads.install(|| writers.par_iter_mut().enumerate().try_for_each(write)),
+        Some(threads) => threads.install(|| {
+            let writers = writers.par_iter_mut().enumerate();
+            writers.with_max_len(1).try_for_each(write)
+        }),
     }
 }
 
@@ -356,8 +373,9 @@ fn close_columns(
 ) -> Result<Vec<FinishedColumn>, ParquetError> {
     match threads {
         None => writers.into_iter().map(ColumnWriter::close).collect(),
-        Some(threads) => {
-            threads.install(|| writers.into_par_iter().map(ColumnWriter::close).collect())
-        }
+        Some(threads) => threads.install(|| {
+            let writers = writers.into_par_iter().with_max_len(1);
+            writers.map(ColumnWriter::close).collect()
+        }),
     }
 }

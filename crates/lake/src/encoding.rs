@@ -31,22 +31,26 @@ pub(crate) enum ColumnEncoding {
 
 /// Decides for each column, for a file of `n_rows` rows that begins with these.
 pub(crate) fn choose(columns: &[Option<ArrayRef>], n_rows: usize) -> Vec<ColumnEncoding> {
+    let mut seen = Seen::default();
     columns
         .iter()
         .map(|column| {
             let column = column.as_ref();
             // Where nothing is known a dictionary is the safe choice: it gives up by itself.
             column.map_or(ColumnEncoding::Dictionary, |column| {
-                choose_for(column, n_rows)
+                choose_for(column, n_rows, &mut seen)
             })
         })
         .collect()
 }
 
-fn choose_for(column: &ArrayRef, n_rows: usize) -> ColumnEncoding {
+/// The values of one column, as 64 bits each. One set serves all columns.
+type Seen = HashSet<u64, foldhash::fast::FixedState>;
+
+fn choose_for(column: &ArrayRef, n_rows: usize, seen: &mut Seen) -> ColumnEncoding {
     let sample = column.slice(0, column.len().min(SAMPLE_ROWS));
     let n_values = sample.len() - sample.null_count();
-    let Some(n_distinct) = count_distinct(&sample) else {
+    let Some(n_distinct) = count_distinct(&sample, seen) else {
         return ColumnEncoding::Dictionary;
     };
     // The share of values in the file is taken to be that of the sample.
@@ -65,10 +69,10 @@ fn choose_for(column: &ArrayRef, n_rows: usize) -> ColumnEncoding {
 }
 
 /// How many distinct values the sample holds; `None` for types of which there is nothing to decide.
-fn count_distinct(sample: &ArrayRef) -> Option<usize> {
+fn count_distinct(sample: &ArrayRef, seen: &mut Seen) -> Option<usize> {
     let hasher = foldhash::fast::FixedState::with_seed(0);
-    let mut seen: HashSet<u64, foldhash::fast::FixedState> =
-        HashSet::with_capacity_and_hasher(sample.len(), hasher.clone());
+    seen.clear();
+    seen.reserve(sample.len());
     match sample.data_type() {
         DataType::Utf8 => seen.extend(
             sample
@@ -140,7 +144,7 @@ mod tests {
     #[track_caller]
     fn check(column: impl Array + 'static, n_rows: usize, expected: ColumnEncoding) {
         let column: ArrayRef = Arc::new(column);
-        assert_eq!(choose_for(&column, n_rows), expected);
+        assert_eq!(choose_for(&column, n_rows, &mut Seen::default()), expected);
     }
 
     #[test]

@@ -18,3 +18,4 @@ mod refusals;
 mod schemas;
 mod support;
 mod tables;
+mod writing;
