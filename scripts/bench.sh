@@ -6,8 +6,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 usage() {
   cat <<'USAGE'
 usage: scripts/bench.sh [FILTER] [--quick] criterion: flattening, Parquet, and both, in bytes/s
-       scripts/bench.sh --gate            the figures that must be reached, against DuckDB, on 200,000 events
-       scripts/bench.sh --gate --short    the same on 20,000 events, without DuckDB, quick to build
+       scripts/bench.sh --gate            the figures that must be reached: against DuckDB and parsing alone, on 200,000 events and
+                                          other shapes, and the memory of fresh processes
+       scripts/bench.sh --gate --short    the same on 20,000 events, without parsing alone, quick to build: lower gates
        scripts/bench.sh --peers [--shape SHAPE] [OPTIONS]
                                           beside DuckDB, pyarrow, a Lambda in Python, arrow-json, and parsing alone, in turns;
                                           writes benches/results/peers-SHAPE.md and .svg
@@ -22,21 +23,22 @@ USAGE
 main() {
   case "${1:-} ${2:-}" in
     "--gate --short")
+      ./scripts/venv.sh
       build quick
-      "$bin/gate" --events 20000 --rounds 3
+      "$bin/gate" --short --events 20000 --rounds 5 --peer-python .venv/bin/python
       ;;
     "--gate ")
       ./scripts/venv.sh
       # What is deployed is built this way, so this is what is measured.
       build release
-      "$bin/gate" --peer-python .venv/bin/python
+      build_rust_peers
+      "$bin/gate" --peer-python .venv/bin/python --rust-peers "$rust_peers"
       ;;
     "--peers "*)
       ./scripts/venv.sh
       build release
-      # At its fastest here, which what is deployed cannot ask for.
-      RUSTFLAGS="-C target-cpu=native" cargo build --locked --quiet --profile peers --package rust_peers
-      "$bin/peers" --python .venv/bin/python --rust-peers "${CARGO_TARGET_DIR:-target}/peers/rust_peers" \
+      build_rust_peers
+      "$bin/peers" --python .venv/bin/python --rust-peers "$rust_peers" \
         --commit "$(git describe --always --dirty 2>/dev/null || echo unknown)" --date "$(date -u +%F)" \
         --out benches/results "${@:2}"
       ;;
@@ -74,6 +76,12 @@ build() {
   [ "$1" != quick ] || what=(--workspace)
   cargo build --locked --quiet --profile "$1" "${what[@]}"
   bin=${CARGO_TARGET_DIR:-target}/$1
+}
+
+build_rust_peers() {
+  # At its fastest here, which what is deployed cannot ask for.
+  RUSTFLAGS="-C target-cpu=native" cargo build --locked --quiet --profile peers --package rust_peers
+  rust_peers=${CARGO_TARGET_DIR:-target}/peers/rust_peers
 }
 
 main "$@"

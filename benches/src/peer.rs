@@ -133,11 +133,10 @@ pub fn peer_columns(columns: &[Column], events: &[Event<'_>]) -> Result<Vec<Path
     };
     let mut arrays = BTreeSet::new();
     for event in events.iter().take(N_SAMPLE_EVENTS) {
-        find_arrays(
-            &serde_json::from_slice(event.bytes)?,
-            &mut String::new(),
-            &mut arrays,
-        );
+        // Some events of the hostile shape are no JSON.
+        if let Ok(value) = serde_json::from_slice(event.bytes) {
+            find_arrays(&value, &mut String::new(), &mut arrays);
+        }
     }
     let mut all = PathColumn::all_of(columns)?;
     all.push(column("/event_time".to_owned(), "timestamptz"));

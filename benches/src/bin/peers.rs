@@ -2,14 +2,10 @@
 
 use std::fmt::Write as _;
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::process::ExitCode;
 
-use benches::{
-    Bar, BenchTable, Converted, PathColumn, Peer, Result, Work, bars, convert, lines, median,
-    peer_columns, pool_of, thousands,
-};
+use benches::{Bar, Contestant, Result, Stage, bars, rust_peer, script, thousands};
 use clap::Parser;
 use generator::{Corpus, Settings, Shape};
 
@@ -69,19 +65,21 @@ fn run(args: &Args) -> Result<()> {
     };
     let corpus = Corpus::new(&settings, args.events);
     let folder = tempfile::tempdir()?;
-    let files = Files::write(&corpus, folder.path())?;
-    let mut contestants = contestants(args, &files)?;
+    let stage = Stage::write(&corpus, folder.path().to_owned())?;
+    let mut entries = entries(args, &stage)?;
     for round in 0..args.rounds {
-        for contestant in &mut contestants {
-            contestant.measure()?;
+        for entry in &mut entries {
+            entry.contestant.take_turn()?;
         }
         eprint_progress(round + 1, args.rounds);
     }
-    check(&contestants, args.events as u64, &files)?;
+    if !stage.are_files_the_same()? {
+        return Err("one thread and two made different files".into());
+    }
     let report = Report {
         args,
-        json_bytes: corpus.ndjson().len() as f64,
-        contestants,
+        json_bytes: stage.json_bytes,
+        entries,
     };
     let table = report.table();
     write!(std::io::stdout(), "{table}")?;
@@ -98,48 +96,6 @@ fn eprint_progress(round: usize, n_rounds: usize) {
     let _ = writeln!(std::io::stderr(), "round {round} of {n_rounds}");
 }
 
-/// What all contestants read, and where ours write.
-struct Files {
-    events: PathBuf,
-    columns: PathBuf,
-    ours: Vec<PathColumn>,
-    folder: PathBuf,
-}
-
-impl Files {
-    fn write(corpus: &Corpus, folder: &Path) -> Result<Self> {
-        let table = BenchTable::settled_for(corpus)?;
-        let files = Self {
-            events: folder.join("events.ndjson"),
-            columns: folder.join("columns.json"),
-            ours: PathColumn::all_of(table.columns())?,
-            folder: folder.to_owned(),
-        };
-        std::fs::write(&files.events, corpus.ndjson())?;
-        let columns = peer_columns(table.columns(), &lines(corpus.ndjson()))?;
-        std::fs::write(&files.columns, serde_json::to_vec(&columns)?)?;
-        Ok(files)
-    }
-
-    /// The Parquet file of ours on so many threads.
-    fn of_ours(&self, n_threads: usize) -> PathBuf {
-        self.folder.join(format!("ours-{n_threads}.parquet"))
-    }
-}
-
-type Measure = Box<dyn FnMut() -> Result<(Converted, Option<f64>)>>;
-
-/// One that is measured, and what its rounds gave.
-struct Contestant {
-    name: String,
-    n_threads: usize,
-    kind: Kind,
-    measure: Measure,
-    rounds: Vec<Converted>,
-    /// Of ours: how long encoding took, in seconds.
-    encode_s: Vec<f64>,
-}
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Ours,
@@ -149,104 +105,41 @@ enum Kind {
     ParsesOnly,
 }
 
-impl Contestant {
-    fn new(name: &str, n_threads: usize, kind: Kind, measure: Measure) -> Self {
-        Self {
-            name: name.to_owned(),
-            n_threads,
-            kind,
-            measure,
-            rounds: Vec::new(),
-            encode_s: Vec::new(),
-        }
-    }
-
-    fn measure(&mut self) -> Result<()> {
-        let (converted, encode_s) = (self.measure)()?;
-        self.rounds.push(converted);
-        self.encode_s.extend(encode_s);
-        Ok(())
-    }
-
-    fn seconds(&self) -> f64 {
-        median(self.rounds.iter().map(|round| round.seconds).collect())
-    }
+/// One that is measured, and what for.
+struct Entry {
+    kind: Kind,
+    contestant: Contestant,
 }
 
-fn contestants(args: &Args, files: &Files) -> Result<Vec<Contestant>> {
+fn entries(args: &Args, stage: &Stage) -> Result<Vec<Entry>> {
     let mut all = Vec::new();
     for n_threads in [1, 2] {
-        let measure = ours(files, n_threads)?;
-        all.push(Contestant::new("Calve", n_threads, Kind::Ours, measure));
+        let contestant = stage.ours(n_threads)?;
+        let kind = Kind::Ours;
+        all.push(Entry { kind, contestant });
     }
-    let script = |name: &str| {
-        let mut program = Command::new(&args.python);
-        program.arg(args.scripts.join(name));
-        program
-    };
-    let rust = |name: &str| {
-        let mut program = Command::new(&args.rust_peers);
-        program.arg(name);
-        program
-    };
+    let python = |name: &str| script(&args.python, &args.scripts, &format!("{name}.py"));
+    let rust = |name: &str| rust_peer(&args.rust_peers, name);
     let peers = [
-        (script("duckdb_bench.py"), 1, Kind::Measure),
-        (script("duckdb_bench.py"), 2, Kind::Peer),
-        (rust("arrow-json"), 1, Kind::Peer),
-        (script("pyarrow_bench.py"), 2, Kind::Peer),
-        (script("python_lambda.py"), 1, Kind::Peer),
-        (rust("sonic-rs"), 1, Kind::ParsesOnly),
-        (rust("sonic-rs"), 2, Kind::ParsesOnly),
+        (python("duckdb_bench"), "duckdb", 1, Kind::Measure),
+        (python("duckdb_bench"), "duckdb", 2, Kind::Peer),
+        (rust("arrow-json"), "arrow-json", 1, Kind::Peer),
+        (python("pyarrow_bench"), "pyarrow", 2, Kind::Peer),
+        (python("python_lambda"), "python", 1, Kind::Peer),
+        (rust("sonic-rs"), "sonic-rs", 1, Kind::ParsesOnly),
+        (rust("sonic-rs"), "sonic-rs", 2, Kind::ParsesOnly),
     ];
-    for (number, (program, n_threads, kind)) in peers.into_iter().enumerate() {
-        let work = Work {
-            columns: &files.columns,
-            events: &files.events,
-            output: &files.folder.join(format!("peer-{number}.parquet")),
-            zstd_level: lake::WriteOptions::default().zstd_level,
-            n_threads,
-        };
-        let mut peer = Peer::start(program, &work)?;
-        let name = peer.version().to_owned();
-        let measure: Measure = Box::new(move || Ok((peer.convert()?, None)));
-        all.push(Contestant::new(&name, n_threads, kind, measure));
+    for (program, name, n_threads, kind) in peers {
+        let contestant = stage.peer(program, name, n_threads)?;
+        all.push(Entry { kind, contestant });
     }
     Ok(all)
-}
-
-fn ours(files: &Files, n_threads: usize) -> Result<Measure> {
-    let table = BenchTable::with_schema(PathColumn::schema_with(&files.ours))?;
-    let pool = pool_of(n_threads)?;
-    let table = table.on_threads(Arc::clone(&pool));
-    let (events, output) = (files.events.clone(), files.of_ours(n_threads));
-    let mut ndjson = Vec::new();
-    Ok(Box::new(move || {
-        let round = pool.install(|| convert(&table, &events, &output, &mut ndjson))?;
-        Ok((round.converted, Some(round.encode_s)))
-    }))
-}
-
-/// All rows are there, and threads make no difference to ours.
-fn check(contestants: &[Contestant], n_events: u64, files: &Files) -> Result<()> {
-    for contestant in contestants {
-        let all_there = contestant
-            .rounds
-            .iter()
-            .all(|round| round.n_rows == n_events);
-        if !all_there {
-            return Err(format!("{} has not {n_events} rows", contestant.name).into());
-        }
-    }
-    if std::fs::read(files.of_ours(1))? != std::fs::read(files.of_ours(2))? {
-        return Err("one thread and two made different files".into());
-    }
-    Ok(())
 }
 
 struct Report<'a> {
     args: &'a Args,
     json_bytes: f64,
-    contestants: Vec<Contestant>,
+    entries: Vec<Entry>,
 }
 
 impl Report<'_> {
@@ -270,21 +163,17 @@ impl Report<'_> {
             "| JSON to Parquet | threads | MB/s of JSON | events/s | against DuckDB on one thread | JSON : Parquet |\n| --- | ---: | ---: | ---: | ---: | ---: |"
         );
         let measure_s = self.seconds_of(Kind::Measure, 1);
-        for contestant in &self.contestants {
-            let seconds = contestant.seconds();
-            let file_bytes = contestant
-                .rounds
-                .first()
-                .map_or(0, |round| round.file_bytes);
-            let compression = match file_bytes {
-                0 => "–".to_owned(),
-                bytes => format!("{:.1}", self.json_bytes / bytes as f64),
+        for entry in &self.entries {
+            let seconds = entry.contestant.seconds();
+            let compression = match entry.kind {
+                Kind::ParsesOnly => "–".to_owned(),
+                _ => format!("{:.1}", self.json_bytes / entry.contestant.file_bytes()),
             };
             let _ = writeln!(
                 table,
                 "| {} | {} | {:.0} | {} | {:.2}× | {compression} |",
-                label(contestant),
-                contestant.n_threads,
+                label(entry),
+                entry.contestant.n_threads,
                 self.json_bytes / seconds / 1e6,
                 thousands(self.args.events as f64 / seconds),
                 measure_s / seconds,
@@ -310,34 +199,32 @@ impl Report<'_> {
 
     /// The time of one thread that parses everything first and encodes then.
     fn bound_s(&self) -> f64 {
-        let ours = self.contestants.iter().find(|c| c.kind == Kind::Ours);
-        let encode_s = ours.map_or(f64::NAN, |ours| median(ours.encode_s.clone()));
+        let ours = self.entries.iter().find(|entry| entry.kind == Kind::Ours);
+        let encode_s = ours.map_or(f64::NAN, |ours| ours.contestant.encode_s());
         self.seconds_of(Kind::ParsesOnly, 1) + encode_s
     }
 
     fn seconds_of(&self, kind: Kind, n_threads: usize) -> f64 {
-        let found = self
-            .contestants
-            .iter()
-            .find(|c| c.kind == kind && c.n_threads == n_threads);
-        found.map_or(f64::NAN, Contestant::seconds)
+        let is_it = |entry: &&Entry| entry.kind == kind && entry.contestant.n_threads == n_threads;
+        let found = self.entries.iter().find(is_it);
+        found.map_or(f64::NAN, |entry| entry.contestant.seconds())
     }
 
     fn picture(&self) -> String {
         let bars_of: Vec<Bar> = self
-            .contestants
+            .entries
             .iter()
-            .map(|contestant| {
-                let value = self.json_bytes / contestant.seconds() / 1e6;
-                let threads = match contestant.n_threads {
+            .map(|entry| {
+                let value = self.json_bytes / entry.contestant.seconds() / 1e6;
+                let threads = match entry.contestant.n_threads {
                     1 => "1 thread".to_owned(),
                     n => format!("{n} threads"),
                 };
                 Bar {
-                    name: format!("{}, {threads}", label(contestant)),
+                    name: format!("{}, {threads}", label(entry)),
                     value,
                     figure: format!("{value:.0} MB/s"),
-                    is_ours: contestant.kind == Kind::Ours,
+                    is_ours: entry.kind == Kind::Ours,
                 }
             })
             .collect();
@@ -345,10 +232,11 @@ impl Report<'_> {
     }
 }
 
-fn label(contestant: &Contestant) -> String {
-    match contestant.kind {
-        Kind::ParsesOnly => format!("{}, parsing alone", contestant.name),
-        _ => contestant.name.clone(),
+fn label(entry: &Entry) -> String {
+    let name = &entry.contestant.name;
+    match entry.kind {
+        Kind::ParsesOnly => format!("{name}, parsing alone"),
+        _ => name.clone(),
     }
 }
 

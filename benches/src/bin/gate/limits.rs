@@ -1,0 +1,157 @@
+//! Payloads that go to the limits: each through the whole pipeline, in a fresh process.
+
+use std::io::Write;
+use std::path::Path;
+
+use benches::{Bound, Figure, Result, mib, thousands};
+use generator::Corpus;
+use pipeline::EVENT_BYTES;
+
+use crate::{
+    memory::{PAYLOAD, Peak, peak_of},
+    show::in_mib,
+    speed::first_events,
+};
+
+/// As much as Lambda hands over.
+const PAYLOAD_BYTES: usize = 6_000_000;
+
+/// What is packed into one small body.
+const ZERO_BYTES: usize = 1 << 30;
+
+/// What is let in by the cap before it is refused: 256 MiB once inflated.
+const CAP_MIB: f64 = 256.0;
+
+/// A payload, the bound of its peak, and whether nothing of it may become a row; otherwise all of it must.
+struct Limit {
+    name: &'static str,
+    payload: Vec<u8>,
+    peak: Bound,
+    is_refused: bool,
+}
+
+/// Peaks above an idle process that has opened its table.
+pub(crate) fn figures(corpus: &Corpus, folder: &Path) -> Result<Vec<Figure>> {
+    let warehouse = |number: usize| folder.join(format!("warehouse-{number}"));
+    let idle = peak_of("invocation", &warehouse(0), None)?.peak_bytes;
+    let mut figures = vec![Figure::told(
+        "peak memory of an idle pipeline",
+        in_mib(mib(idle)),
+    )];
+    for (number, limit) in limits(corpus)?.into_iter().enumerate() {
+        let file = folder.join("payload");
+        std::fs::write(&file, limit.payload)?;
+        let peak = peak_of("invocation", &warehouse(number + 1), Some(&file))?;
+        let above_idle = mib(peak.peak_bytes.saturating_sub(idle));
+        let name = format!("  above idle, {}", limit.name);
+        figures.push(Figure::held(&name, limit.peak, above_idle, in_mib));
+        let (name, is_so) = if limit.is_refused {
+            ("    it is refused", peak.is_refused())
+        } else {
+            ("    all its events are rows", peak.is_taken())
+        };
+        figures.push(Figure::must(name, is_so, peak.outcome()));
+    }
+    Ok(figures)
+}
+
+fn limits(corpus: &Corpus) -> Result<[Limit; 5]> {
+    let n_default = PAYLOAD_BYTES * corpus.n_events() / corpus.ndjson().len();
+    let limit = |name, payload, is_refused, peak| Limit {
+        name,
+        payload,
+        peak,
+        is_refused,
+    };
+    let default = first_events(corpus, n_default).to_vec();
+    let objects = b"{}\n".repeat(PAYLOAD_BYTES / 3);
+    // Each of them is a row of its own, and so takes what an event counts for under the cap.
+    let of_objects = PAYLOAD.held_at(48.0 + mib((objects.len() / 3 * EVENT_BYTES) as u64));
+    let numbers = b"1\n".repeat(PAYLOAD_BYTES / 2);
+    // It is only known to be too large when the cap is full.
+    let of_zeros = PAYLOAD.held_at(48.0 + CAP_MIB);
+    Ok([
+        limit("6 MB of default events", default, false, PAYLOAD),
+        limit("6 MB of one event", one_event(), true, PAYLOAD),
+        limit("6 MB of lines of `{}`", objects, false, of_objects),
+        limit("6 MB of lines of `1`", numbers, true, PAYLOAD),
+        limit("a gzip of 1 GiB of zeros", gzip_of_zeros()?, true, of_zeros),
+    ])
+}
+
+/// One event that is longer than any may be.
+fn one_event() -> Vec<u8> {
+    let (head, tail) = (br#"{"event_type":"page_view","text":""#, b"\"}\n");
+    let text = vec![b'x'; PAYLOAD_BYTES - head.len() - tail.len()];
+    [head.as_slice(), &text, tail].concat()
+}
+
+/// Zeros in many members of gzip, which together are one body.
+fn gzip_of_zeros() -> Result<Vec<u8>> {
+    const MEMBER_BYTES: usize = 1 << 20;
+    let mut member = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    member.write_all(&vec![0; MEMBER_BYTES])?;
+    Ok(member.finish()?.repeat(ZERO_BYTES / MEMBER_BYTES))
+}
+
+impl Peak {
+    fn count(&self, name: &str) -> u64 {
+        self.answer[name].as_u64().unwrap_or(0)
+    }
+
+    /// Whether nothing became a row.
+    fn is_refused(&self) -> bool {
+        self.count("n_rows") == 0
+    }
+
+    /// Whether everything became a row.
+    fn is_taken(&self) -> bool {
+        self.count("n_rows") == self.count("n_events")
+    }
+
+    /// Rows, or the reasons why there are none.
+    fn outcome(&self) -> String {
+        let kinds = self.answer["refused_as"].as_array().into_iter().flatten();
+        let kinds: Vec<&str> = kinds.filter_map(|kind| kind.as_str()).collect();
+        let (n_events, n_rows) = (self.count("n_events"), self.count("n_rows"));
+        let [events, rows] = [n_events, n_rows].map(|n| thousands(n as f64));
+        match kinds.as_slice() {
+            [] => format!("{rows} rows of {events}"),
+            kinds if self.is_refused() => format!("{events} refused: {}", kinds.join(", ")),
+            kinds => format!("{rows} rows of {events}; {}", kinds.join(", ")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(n_rows: u64, refused_as: &[&str], expected: &str) {
+        let answer = json!({ "n_events": 3, "n_rows": n_rows, "refused_as": refused_as });
+        let peak = Peak {
+            peak_bytes: 0,
+            answer,
+        };
+        assert_eq!(peak.outcome(), expected);
+        assert_eq!(peak.is_refused(), n_rows == 0);
+        assert_eq!(peak.is_taken(), n_rows == 3);
+    }
+
+    #[test]
+    fn the_table_says_what_became_of_a_payload() {
+        check(3, &[], "3 rows of 3");
+        check(0, &["too_large"], "3 refused: too_large");
+        check(2, &["not_an_object"], "2 rows of 3; not_an_object");
+    }
+
+    #[test]
+    fn payloads_at_the_limits_are_as_large_as_they_say() {
+        assert_eq!(one_event().len(), PAYLOAD_BYTES);
+        let gzip = gzip_of_zeros().unwrap();
+        assert!(gzip.len() < PAYLOAD_BYTES, "{}", gzip.len());
+    }
+}

@@ -1,0 +1,244 @@
+//! Speed and compression on the default shape, in small batches, on two threads, and on the hostile shape.
+
+use std::path::Path;
+use std::time::Instant;
+
+use benches::{
+    BenchTable, Bound, Contestant, Converted, Figure, Result, Round, Stage, events_per_s, lines,
+    mb_per_s, median, pool_of,
+};
+use generator::{Corpus, Shape};
+
+use crate::{
+    Args,
+    bounds::{Bounds, COMPRESSION, COMPRESSION_OF_PEER, HOSTILE, LEAST_EVENTS_PER_S},
+    corpus,
+    show::{times, to_one},
+};
+
+/// Events of a small batch, as one request brings them.
+pub(crate) const N_SMALL: usize = 100;
+
+/// How many small batches there are in a round.
+const N_SMALL_BATCHES: usize = 200;
+
+/// Measures round after round, all in turn.
+pub(crate) fn figures(
+    args: &Args,
+    bounds: &Bounds,
+    default: &Corpus,
+    stage: &Stage,
+    folder: &Path,
+) -> Result<Vec<Figure>> {
+    let hostile = corpus(Shape::Hostile, args.events / 5);
+    let hostile = Stage::write(&hostile, folder.join("hostile"))?;
+    let mut speed = Speed {
+        ours: [stage.ours(1)?, stage.ours(2)?],
+        duckdb: args.duckdb(stage)?,
+        parsers: args.parsers(stage)?,
+        small: small_batches(stage.table()?, default)?,
+        hostile: hostile.ours(1)?,
+    };
+    for _ in 0..args.rounds {
+        speed.take_turns()?;
+    }
+    let mut figures = speed.of_one_thread(bounds, stage);
+    figures.extend(speed.of_two_threads(bounds, stage)?);
+    figures.push(speed.of_hostile(stage, &hostile));
+    Ok(figures)
+}
+
+/// All that are measured in turn.
+struct Speed {
+    /// On one thread and on two.
+    ours: [Contestant; 2],
+    duckdb: Option<Contestant>,
+    /// On one thread and on two.
+    parsers: Option<[Contestant; 2]>,
+    small: Contestant,
+    hostile: Contestant,
+}
+
+/// Batches of 100 events one by one on one thread. Its seconds are those of the median batch, times their number.
+fn small_batches(table: BenchTable, corpus: &Corpus) -> Result<Contestant> {
+    let pool = pool_of(1)?;
+    let n_batches = N_SMALL_BATCHES.min(corpus.n_events() / N_SMALL);
+    let ndjson = first_events(corpus, n_batches * N_SMALL).to_vec();
+    let n_rows = (n_batches * N_SMALL) as u64;
+    Ok(Contestant::new("small batches", 1, n_rows, move || {
+        pool.install(|| {
+            let (mut n_rows, mut file_bytes, mut seconds) = (0, 0, Vec::new());
+            for batch in lines(&ndjson).chunks_exact(N_SMALL) {
+                let started = Instant::now();
+                let (n_of_batch, bytes_of_batch) = table.flatten_and_encode(batch)?;
+                seconds.push(started.elapsed().as_secs_f64());
+                n_rows += n_of_batch;
+                file_bytes += bytes_of_batch;
+            }
+            Ok(Round::of_peer(Converted {
+                seconds: median(seconds) * n_batches as f64,
+                n_rows,
+                file_bytes,
+            }))
+        })
+    }))
+}
+
+/// The first so many events, each with its new line.
+pub(crate) fn first_events(corpus: &Corpus, n_events: usize) -> &[u8] {
+    let n_bytes: usize = corpus
+        .events()
+        .take(n_events)
+        .map(|event| event.len() + 1)
+        .sum();
+    &corpus.ndjson()[..n_bytes]
+}
+
+impl Speed {
+    fn take_turns(&mut self) -> Result<()> {
+        let [one, two] = &mut self.ours;
+        // Those that are compared stand side by side.
+        one.take_turn()?;
+        if let Some(duckdb) = &mut self.duckdb {
+            duckdb.take_turn()?;
+        }
+        self.small.take_turn()?;
+        self.hostile.take_turn()?;
+        two.take_turn()?;
+        for parser in self.parsers.iter_mut().flatten() {
+            parser.take_turn()?;
+        }
+        Ok(())
+    }
+
+    fn of_one_thread(&self, bounds: &Bounds, stage: &Stage) -> Vec<Figure> {
+        let (json_bytes, n_events) = (stage.json_bytes, stage.n_rows as f64);
+        let (ours, small) = (&self.ours[0], &self.small);
+        let small_events_per_s = (N_SMALL * N_SMALL_BATCHES) as f64 / small.seconds();
+        let compression = json_bytes / ours.file_bytes();
+        let mut figures = vec![
+            Figure::held(
+                "JSON to Parquet on one core",
+                LEAST_EVENTS_PER_S,
+                n_events / ours.seconds(),
+                events_per_s,
+            ),
+            Figure::told("  in bytes of JSON", mb_per_s(json_bytes / ours.seconds())),
+            Figure::told(
+                "  flattening alone",
+                mb_per_s(json_bytes / ours.flatten_s()),
+            ),
+        ];
+        let faster = "  times as fast as DuckDB";
+        let denser = "  compression against DuckDB's";
+        let small_name = "a batch of 100 events to Parquet on one core";
+        let smaller = "  against DuckDB on all events at once";
+        let small_figure = Figure::held(
+            small_name,
+            LEAST_EVENTS_PER_S,
+            small_events_per_s,
+            events_per_s,
+        );
+        let compression_figure = Figure::held(
+            "compression against the JSON",
+            COMPRESSION,
+            compression,
+            to_one,
+        );
+        let Some(duckdb) = &self.duckdb else {
+            let unknown = |name, bound| Figure::not_measured(name, bound, times, "no DuckDB");
+            figures.push(unknown(faster, bounds.default_shape));
+            figures.extend([compression_figure, unknown(denser, COMPRESSION_OF_PEER)]);
+            figures.extend([small_figure, unknown(smaller, bounds.small_batches)]);
+            return figures;
+        };
+        let events_of_peer = n_events / duckdb.seconds();
+        let compression_of_peer = json_bytes / duckdb.file_bytes();
+        let held = |name, bound: Bound, ratio| Figure::held(name, bound, ratio, times);
+        figures.extend([
+            Figure::told(
+                &format!("  {}, one thread, same columns and level", duckdb.name),
+                format!(
+                    "{}, {}",
+                    events_per_s(events_of_peer),
+                    mb_per_s(json_bytes / duckdb.seconds())
+                ),
+            ),
+            held(
+                faster,
+                bounds.default_shape,
+                duckdb.seconds() / ours.seconds(),
+            ),
+            compression_figure,
+            Figure::told("  DuckDB's compression", to_one(compression_of_peer)),
+            held(
+                denser,
+                COMPRESSION_OF_PEER,
+                compression / compression_of_peer,
+            ),
+            small_figure,
+            held(
+                smaller,
+                bounds.small_batches,
+                small_events_per_s / events_of_peer,
+            ),
+        ]);
+        figures
+    }
+
+    /// How the second thread helps, beside what it does for parsing alone, which only reads.
+    fn of_two_threads(&self, bounds: &Bounds, stage: &Stage) -> Result<Vec<Figure>> {
+        let name = "  against the same of parsing alone";
+        let ours = scaling(&self.ours);
+        let mut figures = vec![Figure::told("two threads against one", times(ours))];
+        match &self.parsers {
+            Some(parsers) => {
+                let parsing = scaling(parsers);
+                let told = format!("  {}, parsing alone", parsers[0].name);
+                figures.push(Figure::told(&told, times(parsing)));
+                figures.push(Figure::held(name, bounds.scaling, ours / parsing, times));
+            }
+            None => figures.push(Figure::not_measured(
+                name,
+                bounds.scaling,
+                times,
+                "the parser is not built",
+            )),
+        }
+        let is_same = stage.are_files_the_same()?;
+        let bytes = if is_same { "yes" } else { "no" };
+        figures.push(Figure::must(
+            "  the same bytes from one thread and from two",
+            is_same,
+            bytes.to_owned(),
+        ));
+        Ok(figures)
+    }
+
+    fn of_hostile(&self, stage: &Stage, hostile: &Stage) -> Figure {
+        let default = stage.json_bytes / self.ours[0].seconds();
+        let ratio = hostile.json_bytes / self.hostile.seconds() / default;
+        let name = "the hostile shape against the default one, in bytes";
+        Figure::held(name, HOSTILE, ratio, times)
+    }
+}
+
+/// Times as fast on two threads as on one.
+fn scaling(on_one_and_two: &[Contestant; 2]) -> f64 {
+    let [one, two] = on_one_and_two;
+    one.seconds() / two.seconds()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_events_are_whole_lines_and_no_more_than_there_are() {
+        let corpus = corpus(Shape::Default, 10);
+        let first = first_events(&corpus, 3);
+        assert_eq!(lines(first).len(), 3);
+        assert!(first.ends_with(b"\n"));
+        assert_eq!(first_events(&corpus, 20), corpus.ndjson());
+    }
+}
