@@ -171,6 +171,16 @@ impl Contestant {
         self.median_of(|round| round.converted.seconds)
     }
 
+    /// How many times as fast as another it was in the middle one of their common rounds.
+    ///
+    /// Each round is compared by itself: those who stood side by side in it had the same neighbours.
+    pub fn times_as_fast_as(&self, other: &Self) -> f64 {
+        let rounds = self.rounds.iter().zip(&other.rounds);
+        let ratio =
+            |(ours, other): (&Round, &Round)| other.converted.seconds / ours.converted.seconds;
+        median(rounds.map(ratio).collect())
+    }
+
     /// Of ours: how much of that was flattening.
     pub fn flatten_s(&self) -> f64 {
         self.median_of(|round| round.flatten_s)
@@ -221,22 +231,40 @@ pub fn rust_peer(rust_peers: &Path, name: &str) -> Command {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_contestant_that_lost_a_row_ends_the_run_and_the_middle_turn_counts() {
-        let mut turns = [(3.0, 10), (1.0, 10), (2.0, 10), (1.0, 9)].into_iter();
-        let mut contestant = Contestant::new("peer", 1, 10, move || {
-            let (seconds, n_rows) = turns.next().ok_or("no turn is left")?;
+    /// One that finds so many rows in so many seconds, turn after turn.
+    fn contestant(turns: &'static [(f64, u64)]) -> Contestant {
+        let mut turns = turns.iter();
+        Contestant::new("peer", 1, 10, move || {
+            let &(seconds, n_rows) = turns.next().ok_or("no turn is left")?;
             Ok(Round::of_peer(Converted {
                 seconds,
                 n_rows,
                 file_bytes: 0,
             }))
-        });
+        })
+    }
+
+    #[test]
+    fn a_contestant_that_lost_a_row_ends_the_run_and_the_middle_turn_counts() {
+        let mut contestant = contestant(&[(3.0, 10), (1.0, 10), (2.0, 10), (1.0, 9)]);
         for _ in 0..3 {
             contestant.take_turn().unwrap();
         }
         assert!((contestant.seconds() - 2.0).abs() < f64::EPSILON);
         let error = contestant.take_turn().unwrap_err().to_string();
         assert_eq!(error, "peer has 9 rows, and not 10");
+    }
+
+    #[test]
+    fn two_are_compared_round_by_round() {
+        // The machine was busy in the second round, and one of them was held up in the third.
+        let mut ours = contestant(&[(1.0, 10), (4.0, 10), (8.0, 10)]);
+        let mut peer = contestant(&[(2.0, 10), (8.0, 10), (2.0, 10)]);
+        for _ in 0..3 {
+            ours.take_turn().unwrap();
+            peer.take_turn().unwrap();
+        }
+        assert!((ours.times_as_fast_as(&peer) - 2.0).abs() < f64::EPSILON);
+        assert!((peer.times_as_fast_as(&ours) - 0.5).abs() < f64::EPSILON);
     }
 }

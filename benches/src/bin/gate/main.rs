@@ -24,7 +24,7 @@ struct Args {
     #[arg(long, default_value_t = 200_000)]
     events: usize,
     /// How many rounds; the median counts
-    #[arg(long, default_value_t = 7)]
+    #[arg(long, default_value_t = 11)]
     rounds: usize,
     /// Hold only what the profile `quick` and few events reach
     #[arg(long)]

@@ -30,7 +30,7 @@ pub(crate) fn figures(args: &Args, bounds: &Bounds, folder: &Path) -> Result<Vec
         let faster = "  times as fast as DuckDB";
         let bound = bounds.other_shapes;
         figures.push(match duckdb {
-            Some(duckdb) => Figure::held(faster, bound, duckdb.seconds() / ours.seconds(), times),
+            Some(duckdb) => Figure::held(faster, bound, ours.times_as_fast_as(&duckdb), times),
             None => Figure::not_measured(faster, bound, times, "no DuckDB"),
         });
     }

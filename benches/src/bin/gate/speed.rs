@@ -98,16 +98,16 @@ impl Speed {
     fn take_turns(&mut self) -> Result<()> {
         let [one, two] = &mut self.ours;
         // Those that are compared stand side by side.
-        one.take_turn()?;
         if let Some(duckdb) = &mut self.duckdb {
             duckdb.take_turn()?;
         }
-        self.small.take_turn()?;
-        self.hostile.take_turn()?;
+        one.take_turn()?;
         two.take_turn()?;
         for parser in self.parsers.iter_mut().flatten() {
             parser.take_turn()?;
         }
+        self.small.take_turn()?;
+        self.hostile.take_turn()?;
         Ok(())
     }
 
@@ -164,11 +164,7 @@ impl Speed {
                     mb_per_s(json_bytes / duckdb.seconds())
                 ),
             ),
-            held(
-                faster,
-                bounds.default_shape,
-                duckdb.seconds() / ours.seconds(),
-            ),
+            held(faster, bounds.default_shape, ours.times_as_fast_as(duckdb)),
             compression_figure,
             Figure::told("  DuckDB's compression", to_one(compression_of_peer)),
             held(
@@ -216,8 +212,8 @@ impl Speed {
     }
 
     fn of_hostile(&self, stage: &Stage, hostile: &Stage) -> Figure {
-        let default = stage.json_bytes / self.ours[0].seconds();
-        let ratio = hostile.json_bytes / self.hostile.seconds() / default;
+        let times_as_long = hostile.json_bytes / stage.json_bytes;
+        let ratio = times_as_long * self.hostile.times_as_fast_as(&self.ours[0]);
         let name = "the hostile shape against the default one, in bytes";
         Figure::held(name, HOSTILE, ratio, times)
     }
@@ -226,7 +222,7 @@ impl Speed {
 /// Times as fast on two threads as on one.
 fn scaling(on_one_and_two: &[Contestant; 2]) -> f64 {
     let [one, two] = on_one_and_two;
-    one.seconds() / two.seconds()
+    two.times_as_fast_as(one)
 }
 
 #[cfg(test)]
