@@ -22,6 +22,11 @@ pub(crate) const N_SMALL: usize = 100;
 /// How many small batches there are in a round.
 const N_SMALL_BATCHES: usize = 200;
 
+const AGAINST_PARSING: &str = "  against the same of parsing alone";
+
+/// Parsing alone, which shares nothing between threads, is so many times as fast on two where a second core is free.
+const FREE_CORE: f64 = 1.3;
+
 /// Measures round after round, all in turn.
 pub(crate) fn figures(
     args: &Args,
@@ -184,22 +189,17 @@ impl Speed {
 
     /// How the second thread helps, beside what it does for parsing alone, which only reads.
     fn of_two_threads(&self, bounds: &Bounds, stage: &Stage) -> Result<Vec<Figure>> {
-        let name = "  against the same of parsing alone";
         let ours = scaling(&self.ours);
         let mut figures = vec![Figure::told("two threads against one", times(ours))];
-        match &self.parsers {
-            Some(parsers) => {
-                let parsing = scaling(parsers);
-                let told = format!("  {}, parsing alone", parsers[0].name);
-                figures.push(Figure::told(&told, times(parsing)));
-                figures.push(Figure::held(name, bounds.scaling, ours / parsing, times));
-            }
-            None => figures.push(Figure::not_measured(
-                name,
-                bounds.scaling,
-                times,
-                "the parser is not built",
-            )),
+        if let Some(parsers) = &self.parsers {
+            let parsing = scaling(parsers);
+            let told = format!("  {}, parsing alone", parsers[0].name);
+            figures.push(Figure::told(&told, times(parsing)));
+            figures.push(against_parsing(bounds.scaling, ours, parsing));
+        } else {
+            let reason = "the parser is not built";
+            let figure = Figure::not_measured(AGAINST_PARSING, bounds.scaling, times, reason);
+            figures.push(figure);
         }
         let is_same = stage.are_files_the_same()?;
         let bytes = if is_same { "yes" } else { "no" };
@@ -219,6 +219,15 @@ impl Speed {
     }
 }
 
+/// How ours scales against parsing alone; nothing is held where parsing shows that no second core was to be had.
+fn against_parsing(bound: Bound, ours: f64, parsing: f64) -> Figure {
+    if parsing < FREE_CORE {
+        let reason = "the second core is busy";
+        return Figure::not_measured(AGAINST_PARSING, bound, times, reason);
+    }
+    Figure::held(AGAINST_PARSING, bound, ours / parsing, times)
+}
+
 /// Times as fast on two threads as on one.
 fn scaling(on_one_and_two: &[Contestant; 2]) -> f64 {
     let [one, two] = on_one_and_two;
@@ -228,6 +237,23 @@ fn scaling(on_one_and_two: &[Contestant; 2]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[track_caller]
+    fn check_scaling(ours: f64, parsing: f64, is_ok: bool, expected: &str) {
+        let figure = against_parsing(Bound::at_least(0.9).held_at(0.6), ours, parsing);
+        assert_eq!(figure.is_ok(), is_ok);
+        assert!(figure.to_string().contains(expected), "{figure}");
+    }
+
+    #[test]
+    fn two_threads_are_held_where_there_is_a_second_core() {
+        check_scaling(1.8, 1.8, true, "1.00×");
+        check_scaling(1.35, 1.8, true, "0.75×");
+        check_scaling(0.9, 1.8, false, "0.50×");
+        // Where parsing does not gain from it, neither can ours.
+        check_scaling(0.5, 1.0, true, "not measured: the second core is busy");
+        check_scaling(1.0, f64::NAN, false, "NO");
+    }
 
     #[test]
     fn the_first_events_are_whole_lines_and_no_more_than_there_are() {
