@@ -128,7 +128,8 @@ pub struct Contestant {
     pub name: String,
     /// How many threads it has.
     pub n_threads: usize,
-    n_rows: u64,
+    /// How many rows it finds in each turn.
+    pub n_rows: u64,
     turn: Box<dyn FnMut() -> Result<Round>>,
     rounds: Vec<Round>,
 }
