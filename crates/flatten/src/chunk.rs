@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow_schema::{ArrowError, Field, FieldRef, Fields, Schema, SchemaRef};
+use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_schema::{ArrowError, Fields, Schema};
 
 use crate::cold::{self, TimeLookup};
 use crate::output::Names;
@@ -31,7 +31,6 @@ pub(crate) struct Chunk {
 /// None are known; Arrow checks the arrays that it is given.
 pub(crate) fn flatten(
     plan: &Plan,
-    schema: &SchemaRef,
     input: &Input<'_>,
     first: usize,
     end: usize,
@@ -56,11 +55,11 @@ pub(crate) fn flatten(
     let n_rows = chunk.walk.n_rows;
     let mut fields = Vec::with_capacity(chunk.walk.columns.len());
     let mut arrays = Vec::with_capacity(chunk.walk.columns.len());
-    for (field, column) in schema.fields().iter().zip(chunk.walk.columns) {
+    for (field, column) in plan.fields.iter().zip(chunk.walk.columns) {
         // Millions of events without fields must not cost a null for each column of a wide table.
         if column.len() > 0 {
             let array = column.finish(n_rows)?;
-            fields.push(with_type_of(field, &array));
+            fields.push(field.of_type(array.data_type()));
             arrays.push(array);
         }
     }
@@ -73,15 +72,6 @@ pub(crate) fn flatten(
         n_rescued: chunk.n_rescued,
         findings,
     })
-}
-
-/// The field with the type of its array: texts that repeat have a dictionary in this chunk.
-fn with_type_of(field: &FieldRef, array: &ArrayRef) -> FieldRef {
-    if field.data_type() == array.data_type() {
-        return Arc::clone(field);
-    }
-    let data_type = array.data_type().clone();
-    Arc::new(Field::new(field.name(), data_type, field.is_nullable()))
 }
 
 struct Rows<'p, 'i> {

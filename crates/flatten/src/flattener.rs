@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_schema::{ArrowError, Field};
+use arrow_schema::ArrowError;
 use rayon::prelude::*;
 
 use crate::chunk::{self, Chunk};
@@ -84,17 +84,9 @@ fn flatten_chunks(
     input: &Input<'_>,
     ranges: &[Range<usize>],
 ) -> Result<Vec<Chunk>, FlattenError> {
-    let fields = plan.columns.iter().map(|column| {
-        Field::new(
-            column.name.clone(),
-            column.data_type.clone(),
-            !column.required,
-        )
-    });
-    let schema = Arc::new(arrow_schema::Schema::new(fields.collect::<Vec<_>>()));
     ranges
         .par_iter()
-        .map(|range| chunk::flatten(plan, &schema, input, range.start, range.end))
+        .map(|range| chunk::flatten(plan, input, range.start, range.end))
         .collect::<Result<_, ArrowError>>()
         .map_err(|source| FlattenError::BuildBatch {
             n_events: input.events.len(),
@@ -127,7 +119,7 @@ fn merge(chunks: &[Chunk]) -> Merged {
 
 fn assemble(plan: &Plan, new_columns: Vec<crate::NewColumn>, chunks: Vec<Chunk>) -> Flattened {
     let mut flattened = Flattened {
-        columns: plan.columns.clone(),
+        columns: Arc::clone(&plan.told),
         new_columns,
         batches: Vec::with_capacity(chunks.len()),
         refused: Vec::new(),

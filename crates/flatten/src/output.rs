@@ -13,7 +13,7 @@ use crate::scan::Scanner;
 #[derive(Debug, Clone)]
 pub struct Flattened {
     /// The columns of the rows: the table's in order, then the new ones. A batch has those that its events have, in this order.
-    pub columns: Vec<Column>,
+    pub columns: Arc<[Column]>,
     /// The columns to add to the table before these rows can be written; empty in the steady state.
     pub new_columns: Vec<NewColumn>,
     /// The rows in the order of their events, cut by bytes of JSON, never by threads. No batch is empty. Texts that repeat

@@ -1,8 +1,9 @@
 //! How the values of one version of a table's schema find their columns, and which columns a batch adds.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
-use arrow_schema::DataType;
+use arrow_schema::{DataType, Field, FieldRef};
 
 use crate::candidate::{Candidate, Position, SIBLING_TYPES, SiblingType};
 use crate::pointer::{MAX_NAME_BYTES, is_reserved};
@@ -40,10 +41,44 @@ pub(crate) struct Plan {
     pub(crate) time_may_be_hidden: bool,
     pub(crate) assume_offset_s: Option<i32>,
     pub(crate) earliest_us: i64,
+    /// The fields of the rows, by column: made once, since a small batch would spend more on them than on many a column.
+    pub(crate) fields: Vec<RowField>,
+    /// The columns for whoever asks what the rows have.
+    pub(crate) told: Arc<[Column]>,
     /// Names of all columns in ASCII lower case.
     names: HashSet<String>,
     /// Whether new paths may still become candidates.
     open: bool,
+}
+
+/// A column as rows have it: a chunk in which its texts repeat has them with a dictionary.
+#[derive(Debug, Clone)]
+pub(crate) struct RowField {
+    plain: FieldRef,
+    keyed: FieldRef,
+}
+
+impl RowField {
+    fn of(column: &Column) -> Self {
+        let field = |data_type| {
+            let name = column.name.clone();
+            Arc::new(Field::new(name, data_type, !column.required))
+        };
+        let keyed = DataType::Dictionary(
+            Box::new(DataType::Int32),
+            Box::new(column.data_type.clone()),
+        );
+        Self {
+            plain: field(column.data_type.clone()),
+            keyed: field(keyed),
+        }
+    }
+
+    /// The field of an array of this type, which is one of the two.
+    pub(crate) fn of_type(&self, data_type: &DataType) -> FieldRef {
+        let is_keyed = matches!(data_type, DataType::Dictionary(..));
+        Arc::clone(if is_keyed { &self.keyed } else { &self.plain })
+    }
 }
 
 impl Plan {
@@ -91,6 +126,8 @@ impl Plan {
                 .and_then(|text| time::parse_offset(text.as_bytes())),
             earliest_us: time::parse_rfc3339(shape.earliest.as_bytes(), None).unwrap_or(i64::MIN),
             shape,
+            fields: Vec::new(),
+            told: Arc::default(),
             names,
             open: true,
         };
@@ -99,15 +136,18 @@ impl Plan {
                 plan.siblings[column] = plan.siblings_of(pointer, column);
             }
         }
-        plan.note_what_is_usual();
+        plan.settle();
         Ok(plan)
     }
 
-    /// Notes on each path what its values usually are: once columns, declarations and event times are settled.
-    fn note_what_is_usual(&mut self) {
+    /// Works out what follows from columns, declarations and event times, once those are settled: the fields of the rows, and on
+    /// each path what its values usually are.
+    fn settle(&mut self) {
         for node in &mut self.trie.nodes {
             node.usual = usual(node, &self.columns);
         }
+        self.fields = self.columns.iter().map(RowField::of).collect();
+        self.told = self.columns.as_slice().into();
     }
 
     /// The siblings that a path's column has or may get.
@@ -190,7 +230,7 @@ impl Plan {
                 *sibling = Sibling::None;
             }
         }
-        plan.note_what_is_usual();
+        plan.settle();
         (plan, added)
     }
 

@@ -164,7 +164,8 @@ impl Encoder {
         let parquet_schema = ArrowSchemaConverter::new().convert(&self.schema)?;
         let encodings = encoding::choose(&first.columns, self.n_rows);
         let properties = Arc::new(self.properties(&encodings)?);
-        let mut bytes = Vec::new();
+        // What a row takes at least; a small file then hardly grows.
+        let mut bytes = Vec::with_capacity((64 * self.n_rows).min(1 << 20));
         let mut writer =
             SerializedFileWriter::new(&mut bytes, parquet_schema.root_schema_ptr(), properties)?;
         let target_bytes = usize::try_from(self.options.target_file_bytes).unwrap_or(usize::MAX);

@@ -39,7 +39,7 @@ pub(crate) fn compare(
     let flattened = fast.flatten(input).map_err(|error| format!("{error:?}"))?;
     let expected = flatten(schema, shape, input);
     let found = Reference {
-        columns: flattened.columns.clone(),
+        columns: flattened.columns.to_vec(),
         new_columns: flattened.new_columns.clone(),
         rows: rows_of(&flattened)?,
         refused: flattened.refused.iter().map(without_message).collect(),

@@ -121,9 +121,11 @@ impl<T: Number> NumberColumn<T> {
             self.presence.append(step_nulls.as_ref(), n_rows);
             match step_nulls {
                 None => self.values.extend_from_slice(step),
-                Some(nulls) => self
-                    .values
-                    .extend(nulls.valid_indices().map(|row| step[row])),
+                Some(nulls) => {
+                    self.values.reserve(n_rows - nulls.null_count());
+                    let rows = nulls.valid_indices();
+                    self.values.extend(rows.map(|row| step[row]));
+                }
             }
             if self.presence.n_rows() >= PAGE_ROWS {
                 self.end_page()?;
@@ -227,6 +229,7 @@ fn note<T: Number>(bits: u64, filter: &mut Sbbf) {
 }
 
 fn write_plain<T: Number>(values: &[T], out: &mut Vec<u8>) {
+    out.reserve(size_of_val(values));
     out.extend(values.iter().flat_map(|value| value.bits().to_le_bytes()));
 }
 

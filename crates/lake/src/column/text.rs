@@ -22,6 +22,9 @@ const STEP_ROWS: usize = 1024;
 /// A dictionary that has reached this size takes no more entries: what follows is written as it is.
 const DICTIONARY_BYTES: usize = 1 << 20;
 
+/// What stands in front of each text.
+const LENGTH_BYTES: usize = size_of::<u32>();
+
 /// The place of an entry that has not been looked up.
 const NO_PLACE: u32 = u32::MAX;
 
@@ -75,6 +78,13 @@ impl TextColumn {
             let step = texts.slice(at, n_rows);
             self.presence.append(step.nulls(), n_rows);
             let by_dictionary = self.by_dictionary;
+            if by_dictionary {
+                self.indices.reserve(n_rows);
+            } else {
+                let ends = step.value_offsets();
+                let text_bytes = (ends[n_rows] - ends[0]).unsigned_abs() as usize;
+                self.plain.reserve(text_bytes + LENGTH_BYTES * n_rows);
+            }
             for_each_set(step.nulls(), n_rows, |row| {
                 let text = step.value(row).as_bytes();
                 match &mut self.dictionary {
@@ -127,6 +137,9 @@ impl TextColumn {
             );
             self.presence.append(nulls.as_ref(), n_rows);
             let by_dictionary = self.by_dictionary;
+            if by_dictionary {
+                self.indices.reserve(n_rows);
+            }
             for_each_set(nulls.as_ref(), n_rows, |row| {
                 // Arrow has checked the keys of rows that are not null.
                 let key = usize::try_from(keys[row]).unwrap_or_default();
