@@ -68,12 +68,12 @@ impl Stage {
         let table = self.table()?.on_threads(Arc::clone(&pool));
         let (events, output) = (self.events(), self.file_of_ours(n_threads));
         // Kept from round to round, as the peers keep their buffers.
-        let mut ndjson = Vec::new();
+        let mut buffers = <[Vec<u8>; 2]>::default();
         Ok(Contestant::new(
             "Calve",
             n_threads,
             self.n_rows,
-            move || pool.install(|| convert(&table, &events, &output, &mut ndjson)),
+            move || pool.install(|| convert(&table, &events, &output, &mut buffers)),
         ))
     }
 

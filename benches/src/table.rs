@@ -159,10 +159,15 @@ impl BenchTable {
 
 /// The lines of NDJSON as events of one record.
 pub fn lines(ndjson: &[u8]) -> Vec<Event<'_>> {
+    lines_from(ndjson, 0)
+}
+
+/// The same for a record of which `first` lines came before.
+pub(crate) fn lines_from(ndjson: &[u8], first: usize) -> Vec<Event<'_>> {
     let mut events = Vec::with_capacity(ndjson.len() / 512);
     let mut start = 0;
     for end in memchr::memchr_iter(b'\n', ndjson) {
-        let index = i64::try_from(events.len()).unwrap_or(i64::MAX);
+        let index = i64::try_from(first + events.len()).unwrap_or(i64::MAX);
         events.push(Event {
             bytes: &ndjson[start..end],
             record: 0,

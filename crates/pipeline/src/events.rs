@@ -321,7 +321,7 @@ mod tests {
 
     fn nothing() -> Flattened {
         Flattened {
-            columns: Vec::new(),
+            columns: Arc::default(),
             new_columns: Vec::new(),
             batches: Vec::new(),
             refused: Vec::new(),

@@ -72,7 +72,7 @@ async fn write(storage: Arc<dyn Storage>, n_ids: usize) -> Result<Vec<DataFile>,
     let rows = [batch(&rows)];
     let written = lake.write(&table, &rows, &id, &options);
     // Those who wait for somebody who never comes.
-    tokio::time::timeout(Duration::from_secs(60), written)
+    tokio::time::timeout(Duration::from_mins(1), written)
         .await
         .unwrap()
 }

@@ -8,32 +8,46 @@ use std::{
 use toml::{Table, Value};
 
 use super::{
-    Settings, SettingsError, Source,
+    ByteSize, Settings, SettingsError, Source,
     check::{check_alone, wrong},
     reference::{KEYS, Key, Kind},
 };
 
 /// The variable that names the settings file.
 const CONFIG: &str = "CALVE_CONFIG";
+/// The variable in which Lambda tells a function how much memory it has, in MiB.
+const FUNCTION_MEMORY: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
 /// What every variable of ours begins with.
 const PREFIX: &str = "CALVE_";
+/// What is less by default in a function with little memory.
+const MAX_INFLATED: &str = "max_payload_inflated_bytes";
 /// The settings file that is read when [`CONFIG`] names none and it is there.
 const DEFAULT_FILE: &str = "calve.toml";
 
 impl Settings {
     /// Reads the file that `CALVE_CONFIG` names (or `calve.toml` in the working directory, if it is there), then
-    /// the variables, which win. Variables without `CALVE_` in front are not looked at.
+    /// the variables, which win. Of the variables without `CALVE_` in front only the memory of the function is looked at.
     pub fn load<K, V>(variables: impl IntoIterator<Item = (K, V)>) -> Result<Self, SettingsError>
     where
         K: Into<String>,
         V: Into<String>,
     {
-        let ours = variables
+        let variables = variables
             .into_iter()
             .map(|(name, value)| (name.into(), value.into()));
-        let ours: BTreeMap<String, String> = ours
-            .filter(|(name, _): &(String, String)| name.starts_with(PREFIX))
+        let mut ours: BTreeMap<String, String> = variables
+            .filter(|(name, _): &(String, String)| {
+                name.starts_with(PREFIX) || name == FUNCTION_MEMORY
+            })
             .collect();
+        let memory_mib = ours.remove(FUNCTION_MEMORY);
+        let memory_mib = memory_mib.and_then(|mib| mib.parse().ok().filter(|&mib| mib > 0));
+        let settings = Self::of_ours(&ours)?;
+        Ok(settings.within(memory_mib.unwrap_or(u64::MAX)))
+    }
+
+    /// The settings of our own variables and of the file that they lead to.
+    fn of_ours(ours: &BTreeMap<String, String>) -> Result<Self, SettingsError> {
         let file = match ours.get(CONFIG) {
             Some(location) if location.contains("://") => {
                 return Err(SettingsError::RemoteFile {
@@ -44,14 +58,25 @@ impl Settings {
             None => Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.is_file()),
         };
         let Some(path) = file else {
-            return Self::from_parts(&ours, None);
+            return Self::from_parts(ours, None);
         };
         let text = std::fs::read_to_string(&path);
         let text = text.map_err(|source| SettingsError::ReadFile {
             path: path.clone(),
             source,
         })?;
-        Self::from_parts(&ours, Some((&path, &text)))
+        Self::from_parts(ours, Some((&path, &text)))
+    }
+
+    /// The same for a function with so much memory. What nobody set must not ask for more than it has: a payload takes up to two
+    /// and a half times its inflated bytes.
+    fn within(mut self, memory_mib: u64) -> Self {
+        if !self.sources.contains_key(MAX_INFLATED) {
+            let most = memory_mib.saturating_mul(1 << 20) / 4;
+            let default = self.max_payload_inflated_bytes.len() as u64;
+            self.max_payload_inflated_bytes = ByteSize::new(default.min(most));
+        }
+        self
     }
 
     /// The settings that these variables and the text of this file give, without looking anywhere else.

@@ -32,6 +32,23 @@ fn check_error(file: &str, pairs: &[(&str, &str)], message: &str, hint: &str) {
 }
 
 #[test]
+fn a_function_takes_no_payload_that_its_memory_cannot_hold() {
+    const KEY: &str = "CALVE_MAX_PAYLOAD_INFLATED_BYTES";
+    let loaded = |memory_mib: &str, set: &[(&str, &str)]| {
+        let memory = [("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory_mib)];
+        let all = memory.iter().chain(set).copied();
+        let settings = Settings::load(all).unwrap();
+        settings.max_payload_inflated_bytes.to_string()
+    };
+    assert_eq!(loaded("128", &[]), "32 MiB");
+    assert_eq!(loaded("3008", &[]), "256 MiB");
+    assert_eq!(loaded("none", &[]), "256 MiB");
+    assert_eq!(loaded("0", &[]), "256 MiB");
+    // Whoever sets it knows better.
+    assert_eq!(loaded("128", &[(KEY, "100 MiB")]), "100 MiB");
+}
+
+#[test]
 fn what_nobody_sets_has_its_default() {
     check("", &[], "target_file_bytes", "128 MiB", "default");
     check(
