@@ -12,11 +12,13 @@ usage: scripts/bench.sh [FILTER] [--quick] criterion: flattening, Parquet, and b
        scripts/bench.sh --peers [--shape SHAPE] [OPTIONS]
                                           beside DuckDB, pyarrow, a Lambda in Python, arrow-json, and parsing alone, in turns;
                                           writes benches/results/peers-SHAPE.md and .svg
+       scripts/bench.sh --levels [OPTIONS] what each Zstandard level costs and saves
        scripts/bench.sh --writers [OPTIONS]
                                           1 to 64 writers of one table on local servers, against PyIceberg, and 10,000 commits in
                                           a row: more than an hour; OPTIONS like --writers 1,4 --commits 0
-       scripts/bench.sh --functions [--starts N]
-                                          both functions as they are deployed: size, start to first poll, peak memory of 6 MiB
+       scripts/bench.sh --functions [--starts N] [--rounds N]
+                                          both functions as they are deployed: size, start to first poll, peak memory of 6 MiB, and
+                                          invocations in a row
 USAGE
 }
 
@@ -41,6 +43,10 @@ main() {
       "$bin/peers" --python .venv/bin/python --rust-peers "$rust_peers" \
         --commit "$(git describe --always --dirty 2>/dev/null || echo unknown)" --date "$(date -u +%F)" \
         --out benches/results "${@:2}"
+      ;;
+    "--levels "*)
+      build release
+      "$bin/levels" "${@:2}"
       ;;
     "--writers "*)
       ./scripts/venv.sh
@@ -72,7 +78,7 @@ main() {
 
 build() {
   # The quick profile builds the whole workspace, as the tests do: with the same features, and so only once.
-  local what=(--package benches --bin gate --bin peak_memory --bin peers)
+  local what=(--package benches --bin gate --bin peak_memory --bin peers --bin levels)
   [ "$1" != quick ] || what=(--workspace)
   cargo build --locked --quiet --profile "$1" "${what[@]}"
   bin=${CARGO_TARGET_DIR:-target}/$1

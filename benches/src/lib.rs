@@ -3,6 +3,7 @@
 //! * `cargo bench -p benches`: flattening, encoding, and both, over the shapes of the generator.
 //! * the binary `gate`: the figures that must be reached, as ratios to DuckDB and to parsing alone in the same run.
 //! * the binary `peers`: ours beside other tools, and beside parsing and encoding alone (the package `rust_peers` has those in Rust).
+//! * the binary `levels`: what each Zstandard level costs and saves.
 //! * the binary `peak_memory`: the memory of a fresh process, which `gate` starts.
 
 mod columns;

@@ -103,6 +103,13 @@ impl BenchTable {
         self
     }
 
+    /// The same table, whose data files are compressed at this level.
+    #[must_use]
+    pub fn at_level(mut self, zstd_level: i32) -> Self {
+        self.options.zstd_level = zstd_level;
+        self
+    }
+
     /// The columns of the table.
     pub fn columns(&self) -> &[Column] {
         self.flattener.columns()
