@@ -114,13 +114,7 @@ impl ColumnBuilder {
                 };
                 self.put_double(row, double);
             }
-            (Values::Boolean(_), Scalar::Boolean(boolean)) => {
-                self.pad(row);
-                if let Values::Boolean(values) = &mut self.values {
-                    values.append(boolean);
-                }
-                self.validity.append_non_null();
-            }
+            (Values::Boolean(_), Scalar::Boolean(boolean)) => self.put_boolean(row, boolean),
             _ => return self.put_rare(row, scalar),
         }
         Fit::Whole
@@ -154,6 +148,16 @@ impl ColumnBuilder {
         self.pad(row);
         if let Values::Double(values) = &mut self.values {
             values.push(double);
+        }
+        self.validity.append_non_null();
+    }
+
+    /// Puts a value of a `boolean` column.
+    #[inline]
+    pub(crate) fn put_boolean(&mut self, row: usize, boolean: bool) {
+        self.pad(row);
+        if let Values::Boolean(values) = &mut self.values {
+            values.append(boolean);
         }
         self.validity.append_non_null();
     }

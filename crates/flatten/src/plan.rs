@@ -143,8 +143,10 @@ impl Plan {
     /// Works out what follows from columns, declarations and event times, once those are settled: the fields of the rows, and on
     /// each path what its values usually are.
     fn settle(&mut self) {
-        for node in &mut self.trie.nodes {
-            node.usual = usual(node, &self.columns);
+        for id in 0..narrow(self.trie.nodes.len()) {
+            let is_looked_into = self.trie.depth(id) < self.shape.max_depth;
+            let node = &mut self.trie.nodes[id as usize];
+            node.usual = usual(node, &self.columns, is_looked_into);
         }
         self.fields = self.columns.iter().map(RowField::of).collect();
         self.told = self.columns.as_slice().into();
@@ -316,8 +318,9 @@ fn sibling_name(name: &str, kind: SiblingType) -> String {
     format!("{name}__{}", kind.name())
 }
 
-/// What the values of a path usually are, by its column; nothing where more than the column counts.
-fn usual(node: &Node, columns: &[Column]) -> Usual {
+/// What the values of a path usually are, by its column; nothing where more than the column counts. A path without a column
+/// leads to others, and an object there `is_looked_into` unless it is too deep.
+fn usual(node: &Node, columns: &[Column], is_looked_into: bool) -> Usual {
     let as_a_whole = matches!(
         node.declared,
         Some(DeclaredType::Drop | DeclaredType::Sha256 | DeclaredType::Json | DeclaredType::Rescue)
@@ -328,8 +331,14 @@ fn usual(node: &Node, columns: &[Column]) -> Usual {
                 DataType::Utf8 => Usual::Text(column),
                 DataType::Int64 => Usual::Long(column),
                 DataType::Float64 => Usual::Double(column),
+                DataType::Boolean => Usual::Boolean(column),
                 _ => Usual::Nothing,
             }
+        }
+        Target::Undecided
+            if is_looked_into && node.declared.is_none() && node.time_rank.is_none() =>
+        {
+            Usual::Object
         }
         _ => Usual::Nothing,
     }

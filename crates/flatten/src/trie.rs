@@ -40,6 +40,10 @@ pub(crate) enum Usual {
     Long(u32),
     /// Numbers, to the `double` column at this position.
     Double(u32),
+    /// Booleans, to the `boolean` column at this position.
+    Boolean(u32),
+    /// Objects that are looked into.
+    Object,
 }
 
 /// What the walk has to know of one path: it touches one for every member of every event, and one is a line of the cache.

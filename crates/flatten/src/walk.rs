@@ -14,7 +14,7 @@ use crate::number::Number;
 use crate::plan::{Plan, Sibling};
 use crate::scan::{MAX_NESTING, Scanner, Stop, unescape};
 use crate::time::Reading;
-use crate::trie::{NodeId, ROOT, Target, Trie};
+use crate::trie::{NodeId, ROOT, Target, Trie, Usual};
 use crate::{DeclaredType, Doc};
 
 /// Which of the pointers to event times counts in this event.
@@ -198,9 +198,13 @@ impl<'p> Walk<'p> {
                 }
                 let usual = path.usual;
                 (previous, guess) = (guess, path.successor);
-                any_kept |= self.usual_value(scanner, usual) || {
-                    let raw_key = KeySpan::new(key_at, key_at + n_bytes);
-                    self.value(scanner, previous, raw_key, nesting)?
+                let raw_key = || KeySpan::new(key_at, key_at + n_bytes);
+                any_kept |= if usual == Usual::Object && scanner.peek() == Some(b'{') {
+                    self.members(scanner, previous, raw_key(), nesting)?;
+                    true
+                } else {
+                    self.usual_value(scanner, usual)
+                        || self.value(scanner, previous, raw_key(), nesting)?
                 };
             } else {
                 let child = self.other_member(scanner, node, previous)?;
@@ -431,14 +435,27 @@ impl<'p> Walk<'p> {
             }
             return Ok(true);
         }
+        self.members(scanner, member.node, member.raw_key, nesting)?;
+        Ok(true)
+    }
+
+    /// Looks into an object, whose brace comes next.
+    #[inline]
+    fn members(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        node: NodeId,
+        raw_key: KeySpan,
+        nesting: usize,
+    ) -> Result<(), Stop> {
         scanner.at += 1;
-        self.doc.enter(member.raw_key);
-        let any_kept = self.object(scanner, member.node, nesting + 1)?;
+        self.doc.enter(raw_key);
+        let any_kept = self.object(scanner, node, nesting + 1)?;
         self.doc.leave();
         if !any_kept {
-            self.doc.keep(member.bytes, member.raw_key, b"{}");
+            self.doc.keep(scanner.bytes, raw_key, b"{}");
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Keeps a value that is not looked into: in its `json` column, or left over.

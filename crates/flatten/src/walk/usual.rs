@@ -17,6 +17,8 @@ impl Walk<'_> {
             self.usual_long(scanner, column)
         } else if let Usual::Double(column) = usual {
             self.usual_double(scanner, column)
+        } else if let Usual::Boolean(column) = usual {
+            self.usual_boolean(scanner, column)
         } else {
             false
         }
@@ -58,6 +60,21 @@ impl Walk<'_> {
         let column = column as usize;
         self.touched.push(column);
         self.columns[column].put_double(self.n_rows, double);
+        true
+    }
+
+    /// A word of the two.
+    #[inline]
+    fn usual_boolean(&mut self, scanner: &mut Scanner<'_>, column: u32) -> bool {
+        let (boolean, n_bytes) = match scanner.rest() {
+            [b't', b'r', b'u', b'e', ..] => (true, 4),
+            [b'f', b'a', b'l', b's', b'e', ..] => (false, 5),
+            _ => return false,
+        };
+        scanner.at += n_bytes;
+        let column = column as usize;
+        self.touched.push(column);
+        self.columns[column].put_boolean(self.n_rows, boolean);
         true
     }
 }
