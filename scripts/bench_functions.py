@@ -131,7 +131,7 @@ class Function:
         except queue.Empty:
             self.fail("does not answer")
         took_ms = (time.perf_counter() - begun) * 1e3
-        if kind != "response" or json.loads(answer).get("batchItemFailures"):
+        if kind != "response" or json.loads(answer)["batchItemFailures"]:
             self.fail(f"answered {answer.decode(errors='replace')[:500]}")
         return took_ms
 

@@ -15,7 +15,7 @@ use crate::table::Table;
 use crate::token::BatchId;
 
 /// No further file is made while files of so many bytes are on their way: small ones, of which there are as many as days in
-/// the payload, are stored side by side, and of large ones no more than one is in memory.
+/// the payload, are stored side by side, and beside a large one that is made there are no more than these.
 const MAX_STORING_BYTES: u64 = 8 << 20;
 
 /// Nor while so many are on their way, whatever their size: each holds a connection.

@@ -76,7 +76,7 @@ pub struct Settings {
     /// Zstandard level of data files, 1 to 22. Default: 1.
     pub zstd_level: i32,
     /// Most that one payload may have once inflated, where each event counts [`crate::EVENT_BYTES`] at least. Default: 256 MiB,
-    /// but in a function no more than a quarter of its memory.
+    /// but in `ingest` on Lambda no more than a quarter of its memory.
     pub max_payload_inflated_bytes: ByteSize,
     /// Time kept free before the deadline to answer, in milliseconds. Default: 5,000.
     pub deadline_margin_ms: u64,

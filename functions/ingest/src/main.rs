@@ -11,6 +11,9 @@ use pipeline::{PipelineError, Settings, telemetry};
 /// Where the Lambda service, or what stands in for it, hands out invocations.
 const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
 
+/// How much memory the function has, in MiB.
+const MEMORY: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
+
 #[tokio::main]
 async fn main() -> ExitCode {
     // What is not UTF-8 is none of ours.
@@ -19,8 +22,9 @@ async fn main() -> ExitCode {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
     let is_lambda = variables.contains_key(RUNTIME_API);
+    let memory_mib = variables.get(MEMORY).and_then(|mib| mib.parse().ok());
     let settings = match Settings::load(variables).map_err(PipelineError::from) {
-        Ok(settings) => settings,
+        Ok(settings) => settings.within(memory_mib.unwrap_or(u64::MAX)),
         Err(error) => return refuse(&telemetry::error_chain(&error), error.hint().as_deref()),
     };
     if !is_lambda {

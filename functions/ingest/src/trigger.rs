@@ -10,7 +10,7 @@ mod topic;
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use pipeline::{Payload, Record, Settings, SourceBatch, SourceObject};
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
@@ -64,7 +64,7 @@ pub(crate) fn read(
         Kind::HttpV1 => Ok(request(text, http::Request::v1, request_id, now_us)),
         Kind::HttpV2 => Ok(request(text, http::Request::v2, request_id, now_us)),
         Kind::EventBridge => Ok(event_bridge(&body, text, request_id, now_us, settings)),
-        Kind::Direct => direct(body, request_id, now_us),
+        Kind::Direct => direct(&body, request_id, now_us),
         Kind::S3 => object::read(text, request_id, now_us, settings),
     }
 }
@@ -143,14 +143,14 @@ fn event_bridge(
 }
 
 /// An event, an array of events, or a string of NDJSON.
-fn direct(body: Bytes, request_id: &str, now_us: i64) -> Result<Delivery, Failure> {
+fn direct(body: &Bytes, request_id: &str, now_us: i64) -> Result<Delivery, Failure> {
     // Whoever invokes waits for the answer, and gets one that says so.
-    serde_json::from_slice::<&RawValue>(&body).map_err(|error| not_json(&error))?;
-    let value = trimmed(&body);
-    drop(body);
+    serde_json::from_slice::<&RawValue>(body).map_err(|error| not_json(&error))?;
+    let value = trimmed(body);
     let bytes = match &value[..] {
-        [b'"', .., b'"'] => {
-            let mut string = owned(value.slice(1..value.len() - 1));
+        [b'"', content @ .., b'"'] => {
+            // Copied, since a string that means nothing is quarantined as it came.
+            let mut string = BytesMut::from(content);
             unescape(&mut string).map(|n_bytes| string.freeze().slice(..n_bytes))
         }
         _ => None,

@@ -99,14 +99,16 @@ impl Peak {
         self.answer[name].as_u64().unwrap_or(0)
     }
 
-    /// Whether nothing became a row.
+    /// Whether nothing became a row, for a reason.
     fn is_refused(&self) -> bool {
-        self.count("n_rows") == 0
+        let reasons = self.answer["refused_as"].as_array();
+        self.count("n_rows") == 0 && reasons.is_some_and(|reasons| !reasons.is_empty())
     }
 
-    /// Whether everything became a row.
+    /// Whether everything became a row, and there was something.
     fn is_taken(&self) -> bool {
-        self.count("n_rows") == self.count("n_events")
+        let n_rows = self.count("n_rows");
+        n_rows > 0 && n_rows == self.count("n_events") && self.count("n_retried") == 0
     }
 
     /// Rows, or the reasons why there are none.
@@ -137,8 +139,18 @@ mod tests {
             answer,
         };
         assert_eq!(peak.outcome(), expected);
-        assert_eq!(peak.is_refused(), n_rows == 0);
+        assert_eq!(peak.is_refused(), n_rows == 0 && !refused_as.is_empty());
         assert_eq!(peak.is_taken(), n_rows == 3);
+    }
+
+    #[test]
+    fn events_that_are_to_be_delivered_again_are_neither_taken_nor_refused() {
+        let answer = json!({ "n_events": 0, "n_rows": 0, "n_retried": 1, "refused_as": [] });
+        let peak = Peak {
+            peak_bytes: 0,
+            answer,
+        };
+        assert!(!peak.is_taken() && !peak.is_refused());
     }
 
     #[test]

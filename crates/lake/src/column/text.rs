@@ -136,23 +136,23 @@ impl TextColumn {
                 keys.nulls().map(|nulls| nulls.slice(0, n_rows)),
             );
             self.presence.append(nulls.as_ref(), n_rows);
-            let by_dictionary = self.by_dictionary;
-            if by_dictionary {
-                self.indices.reserve(n_rows);
-            }
-            for_each_set(nulls.as_ref(), n_rows, |row| {
-                // Arrow has checked the keys of rows that are not null.
-                let key = usize::try_from(keys[row]).unwrap_or_default();
-                match &mut self.dictionary {
-                    Some(dictionary) if by_dictionary => {
+            match &mut self.dictionary {
+                Some(dictionary) if self.by_dictionary => {
+                    let place = |key: i32| {
+                        // Arrow has checked the keys of rows that are not null.
+                        let key = usize::try_from(key).unwrap_or_default();
                         if places[key] == NO_PLACE {
                             places[key] = dictionary.index(texts.value(key).as_bytes());
                         }
-                        self.indices.push(places[key]);
-                    }
-                    _ => self.push_plain(texts.value(key).as_bytes()),
+                        places[key]
+                    };
+                    push_places(&keys[..n_rows], nulls.as_ref(), place, &mut self.indices);
                 }
-            });
+                _ => for_each_set(nulls.as_ref(), n_rows, |row| {
+                    let key = usize::try_from(keys[row]).unwrap_or_default();
+                    self.push_plain(texts.value(key).as_bytes());
+                }),
+            }
             self.page_is_complete()?;
             at += n_rows;
         }
@@ -237,6 +237,24 @@ impl TextColumn {
         let dictionary = self.dictionary.as_ref();
         let dictionary = dictionary.map(|d| (d.plain.as_slice(), d.n_entries()));
         self.pages.finish(dictionary, self.bloom_filter)
+    }
+}
+
+/// Appends the place of each row that is not null. Most columns have no nulls, and room is then looked at once.
+#[inline]
+fn push_places(
+    keys: &[i32],
+    nulls: Option<&NullBuffer>,
+    mut place: impl FnMut(i32) -> u32,
+    places: &mut Vec<u32>,
+) {
+    match nulls.filter(|nulls| nulls.null_count() > 0) {
+        Some(nulls) => {
+            places.reserve(keys.len() - nulls.null_count());
+            let rows = nulls.valid_indices();
+            rows.for_each(|row| places.push(place(keys[row])));
+        }
+        None => places.extend(keys.iter().map(|&key| place(key))),
     }
 }
 

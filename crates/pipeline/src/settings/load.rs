@@ -15,8 +15,6 @@ use super::{
 
 /// The variable that names the settings file.
 const CONFIG: &str = "CALVE_CONFIG";
-/// The variable in which Lambda tells a function how much memory it has, in MiB.
-const FUNCTION_MEMORY: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
 /// What every variable of ours begins with.
 const PREFIX: &str = "CALVE_";
 /// What is less by default in a function with little memory.
@@ -26,28 +24,18 @@ const DEFAULT_FILE: &str = "calve.toml";
 
 impl Settings {
     /// Reads the file that `CALVE_CONFIG` names (or `calve.toml` in the working directory, if it is there), then
-    /// the variables, which win. Of the variables without `CALVE_` in front only the memory of the function is looked at.
+    /// the variables, which win. Variables without `CALVE_` in front are not looked at.
     pub fn load<K, V>(variables: impl IntoIterator<Item = (K, V)>) -> Result<Self, SettingsError>
     where
         K: Into<String>,
         V: Into<String>,
     {
-        let variables = variables
+        let ours = variables
             .into_iter()
             .map(|(name, value)| (name.into(), value.into()));
-        let mut ours: BTreeMap<String, String> = variables
-            .filter(|(name, _): &(String, String)| {
-                name.starts_with(PREFIX) || name == FUNCTION_MEMORY
-            })
+        let ours: BTreeMap<String, String> = ours
+            .filter(|(name, _): &(String, String)| name.starts_with(PREFIX))
             .collect();
-        let memory_mib = ours.remove(FUNCTION_MEMORY);
-        let memory_mib = memory_mib.and_then(|mib| mib.parse().ok().filter(|&mib| mib > 0));
-        let settings = Self::of_ours(&ours)?;
-        Ok(settings.within(memory_mib.unwrap_or(u64::MAX)))
-    }
-
-    /// The settings of our own variables and of the file that they lead to.
-    fn of_ours(ours: &BTreeMap<String, String>) -> Result<Self, SettingsError> {
         let file = match ours.get(CONFIG) {
             Some(location) if location.contains("://") => {
                 return Err(SettingsError::RemoteFile {
@@ -58,19 +46,20 @@ impl Settings {
             None => Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.is_file()),
         };
         let Some(path) = file else {
-            return Self::from_parts(ours, None);
+            return Self::from_parts(&ours, None);
         };
         let text = std::fs::read_to_string(&path);
         let text = text.map_err(|source| SettingsError::ReadFile {
             path: path.clone(),
             source,
         })?;
-        Self::from_parts(ours, Some((&path, &text)))
+        Self::from_parts(&ours, Some((&path, &text)))
     }
 
-    /// The same for a function with so much memory. What nobody set must not ask for more than it has: a payload takes up to two
-    /// and a half times its inflated bytes.
-    fn within(mut self, memory_mib: u64) -> Self {
+    /// The same for a process with so much memory that lands payloads. What nobody set must not ask for more than it has: a
+    /// payload takes up to two and a half times its inflated bytes.
+    #[must_use]
+    pub fn within(mut self, memory_mib: u64) -> Self {
         if !self.sources.contains_key(MAX_INFLATED) {
             let most = memory_mib.saturating_mul(1 << 20) / 4;
             let default = self.max_payload_inflated_bytes.len() as u64;

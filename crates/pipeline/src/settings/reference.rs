@@ -106,7 +106,7 @@ pub(super) const KEYS: [Key; 52] = [
     key("zstd_level", Kind::Number, "write a number from 1 to 22",
         "Zstandard level of data files. Higher is smaller and slower."),
     key("max_payload_inflated_bytes", Kind::Text, SIZE,
-        "Most that one payload may have after base64, gzip and zstd; each event counts as 64 bytes at least. By default a function takes no more than a quarter of its memory. A record beyond it by itself is quarantined; what no longer fits beside others is delivered again. `calve ingest` has limits of its own."),
+        "Most that one payload may have after base64, gzip and zstd; each event counts as 64 bytes at least. By default `ingest` on Lambda takes no more than a quarter of its memory. A record beyond it by itself is quarantined; what no longer fits beside others is delivered again. `calve ingest` has limits of its own."),
     key("deadline_margin_ms", Kind::Number, "write milliseconds as a number",
         "Time kept free before the deadline of the invocation to answer, in milliseconds."),
     key("threads", Kind::Number, "write a number, 0 for all cores",

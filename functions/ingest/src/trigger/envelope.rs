@@ -1,8 +1,11 @@
 //! What all triggers put around events, read once and borrowed from the invocation.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
 
-use serde::Deserialize;
+use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 /// The kinds of triggers.
@@ -33,26 +36,82 @@ pub(super) struct Envelope<'a> {
     detail: Option<&'a RawValue>,
 }
 
-/// One record of a queue or a stream. What it holds besides its source is judged by those who read it: an event may look
-/// like this.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// One record of those that triggers bring many of. What it holds besides its source is judged by those who read it: an event
+/// may look like this. Of a repeated key the last one counts, and a list is no record.
+#[derive(Debug, Default)]
 pub(super) struct EnvelopeRecord<'a> {
-    #[serde(alias = "EventSource", borrow)]
     event_source: Cow<'a, str>,
-    #[serde(rename = "eventSourceARN", borrow)]
     pub(super) event_source_arn: Option<&'a RawValue>,
-    #[serde(borrow)]
     pub(super) message_id: Option<&'a RawValue>,
-    #[serde(borrow)]
     pub(super) attributes: Option<&'a RawValue>,
-    #[serde(borrow)]
     pub(super) body: Option<&'a RawValue>,
-    #[serde(rename = "eventID", borrow)]
     pub(super) event_id: Option<&'a RawValue>,
-    #[serde(borrow)]
     pub(super) kinesis: Option<&'a RawValue>,
 }
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "camelCase")]
+enum Key {
+    #[serde(alias = "EventSource")]
+    EventSource,
+    #[serde(rename = "eventSourceARN")]
+    EventSourceArn,
+    MessageId,
+    Attributes,
+    Body,
+    #[serde(rename = "eventID")]
+    EventId,
+    Kinesis,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for EnvelopeRecord<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(RecordVisitor(PhantomData))
+    }
+}
+
+struct RecordVisitor<'a>(PhantomData<&'a ()>);
+
+impl<'de: 'a, 'a> Visitor<'de> for RecordVisitor<'a> {
+    type Value = EnvelopeRecord<'a>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a record with its `eventSource`")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut members: M) -> Result<Self::Value, M::Error> {
+        let mut record = EnvelopeRecord::default();
+        let mut source: Option<Source<'_>> = None;
+        while let Some(key) = members.next_key()? {
+            let place = match key {
+                Key::EventSource => {
+                    source = Some(members.next_value()?);
+                    continue;
+                }
+                Key::Other => {
+                    members.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+                Key::EventSourceArn => &mut record.event_source_arn,
+                Key::MessageId => &mut record.message_id,
+                Key::Attributes => &mut record.attributes,
+                Key::Body => &mut record.body,
+                Key::EventId => &mut record.event_id,
+                Key::Kinesis => &mut record.kinesis,
+            };
+            *place = members.next_value()?;
+        }
+        let Source(source) = source.ok_or_else(|| M::Error::missing_field("eventSource"))?;
+        record.event_source = source;
+        Ok(record)
+    }
+}
+
+/// A text that is borrowed where it has no escapes.
+#[derive(Deserialize)]
+struct Source<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[derive(Debug, Deserialize)]
 struct RequestContextHead<'a> {
@@ -140,13 +199,23 @@ mod tests {
     }
 
     #[test]
+    fn of_a_repeated_key_the_last_one_counts() {
+        let text = r#"{"Records":[{"eventSource":"aws:sns","body":"a","eventSource":"aws:sqs","body":"b"}]}"#;
+        let envelope = Envelope::of(text);
+        assert_eq!(envelope.kind(), Kind::Sqs);
+        let bodies = envelope.records().into_iter().map(|record| record.body);
+        let bodies: Vec<_> = bodies.flatten().map(RawValue::get).collect();
+        assert_eq!(bodies, ["\"b\""]);
+    }
+
+    #[test]
     fn what_only_resembles_an_envelope_is_an_event() {
         for text in [
             r#"{"Records":[]}"#,
             r#"{"Records":[1]}"#,
             r#"{"Records":"aws:sqs"}"#,
             r#"{"Records":[{"eventSource":"aws:sqs"},{"eventSource":"aws:s3"}]}"#,
-            r#"{"Records":[{"eventSource":"aws:sqs","body":"a","body":"b"}]}"#,
+            r#"{"Records":[["aws:sqs",null,"m",null,"x",null,null]]}"#,
             r#"{"Records":[{"eventSource":"shop"}]}"#,
             r#"{"requestContext":{"user":1}}"#,
             r#"{"requestContext":7}"#,

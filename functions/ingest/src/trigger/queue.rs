@@ -102,7 +102,9 @@ pub(super) fn read(
     for (message, place) in messages.into_iter().zip(places) {
         let arrival_us = message.arrival_us.unwrap_or(now_us);
         let body = unwrapped(bodies.slice(place));
-        let told = std::str::from_utf8(&body).ok();
+        let told = (!settings.source_buckets.is_empty())
+            .then(|| std::str::from_utf8(&body).ok())
+            .flatten();
         let told = told.and_then(|body| object::told(body, &message.id, arrival_us, settings));
         if let Some(told) = told {
             objects.extend(told);

@@ -187,6 +187,7 @@ mod tests {
     fn arrivals_are_read_to_the_microsecond() {
         check_arrival("1545084650.987", Some(1_545_084_650_987_000));
         check_arrival("1.545084650987654E9", Some(1_545_084_650_987_654));
+        check_arrival("1545084650.98", Some(1_545_084_650_980_000));
         check_arrival("1545084650", Some(1_545_084_650_000_000));
         check_arrival("\"1545084650.001\"", Some(1_545_084_650_001_000));
         check_arrival("null", None);
