@@ -5,6 +5,8 @@ mod http;
 mod object;
 mod queue;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod text;
 mod topic;
 
