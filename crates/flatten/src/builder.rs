@@ -10,9 +10,10 @@ use arrow_array::{
     Array, ArrayRef, ArrowPrimitiveType, BooleanArray, FixedSizeBinaryArray, PrimitiveArray,
     new_null_array,
 };
-use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer, NullBufferBuilder};
+use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer};
 use arrow_schema::{ArrowError, DataType, TimeUnit};
 
+use crate::gaps::Gaps;
 use crate::number::Number;
 use crate::text::TextBuilder;
 use crate::time;
@@ -58,10 +59,15 @@ enum Values {
 pub(crate) struct ColumnBuilder {
     data_type: DataType,
     values: Values,
-    validity: NullBufferBuilder,
+    /// The row behind the last one put, or [`NOT_BEGUN`].
+    next: usize,
+    gaps: Gaps,
     /// How many rows the column will have at most.
     max_rows: usize,
 }
+
+/// No value has been put, and no room made. No row has this number, so that one comparison finds what is not the usual case.
+const NOT_BEGUN: usize = usize::MAX;
 
 impl ColumnBuilder {
     /// An empty column of at most `max_rows` rows; `assume_offset_s` is for times without an offset.
@@ -86,7 +92,8 @@ impl ColumnBuilder {
         Self {
             data_type: data_type.clone(),
             values,
-            validity: NullBufferBuilder::new(max_rows),
+            next: NOT_BEGUN,
+            gaps: Gaps::default(),
             max_rows,
         }
     }
@@ -94,14 +101,14 @@ impl ColumnBuilder {
     /// How many rows have been put, nulls before the last value included.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.validity.len()
+        if self.next == NOT_BEGUN { 0 } else { self.next }
     }
 
     /// Puts the value into row `row`, which must not be before the last one put.
     #[inline]
     pub(crate) fn put(&mut self, row: usize, scalar: Scalar<'_>) -> Fit {
         match (&self.values, scalar) {
-            (Values::Text(_), Scalar::Text(text)) => self.put_text(row, text, text),
+            (Values::Text(_), Scalar::Text(text)) => self.put_text(row, text, text.len()),
             (Values::Long(_), Scalar::Number(number)) => {
                 let Some(long) = number.to_long() else {
                     return Fit::None;
@@ -149,7 +156,7 @@ impl ColumnBuilder {
         if let Values::Double(values) = &mut self.values {
             values.push(double);
         }
-        self.validity.append_non_null();
+        self.next = row + 1;
     }
 
     /// Puts a value of a `boolean` column.
@@ -159,7 +166,7 @@ impl ColumnBuilder {
         if let Values::Boolean(values) = &mut self.values {
             values.append(boolean);
         }
-        self.validity.append_non_null();
+        self.next = row + 1;
     }
 
     /// The types that only declared columns and other tools' tables have.
@@ -213,7 +220,7 @@ impl ColumnBuilder {
             Values::Uuid(values) => values.extend_from_slice(&value.to_be_bytes()),
             _ => {}
         }
-        self.validity.append_non_null();
+        self.next = row + 1;
         fit
     }
 
@@ -224,18 +231,18 @@ impl ColumnBuilder {
         if let Values::Long(values) | Values::Timestamp(values, _) = &mut self.values {
             values.push(long);
         }
-        self.validity.append_non_null();
+        self.next = row + 1;
     }
 
-    /// Puts a value of a `string` column. `ahead` begins with the text, and more bytes behind it make it faster.
+    /// Puts a value of a `string` column: the first `n_bytes` bytes, and more bytes behind them make it faster.
     #[inline]
-    pub(crate) fn put_text(&mut self, row: usize, text: &[u8], ahead: &[u8]) {
+    pub(crate) fn put_text(&mut self, row: usize, ahead: &[u8], n_bytes: usize) {
         self.pad(row);
         let max_rows = self.max_rows;
         if let Values::Text(texts) = &mut self.values {
-            texts.push(text, ahead, max_rows);
+            texts.push(ahead, n_bytes, max_rows);
         }
-        self.validity.append_non_null();
+        self.next = row + 1;
     }
 
     /// Puts a value of a `string` column which is that of the last row put.
@@ -246,7 +253,7 @@ impl ColumnBuilder {
         if let Values::Text(texts) = &mut self.values {
             texts.push_again(text, max_rows);
         }
-        self.validity.append_non_null();
+        self.next = row + 1;
     }
 
     /// Whether `string` values go here.
@@ -257,12 +264,19 @@ impl ColumnBuilder {
     /// Fills the rows up to `row` with nulls.
     #[inline]
     fn pad(&mut self, row: usize) {
-        let n_rows = self.len();
-        if n_rows == 0 {
+        if row != self.next {
+            self.skip_to(row);
+        }
+    }
+
+    #[inline(never)]
+    fn skip_to(&mut self, row: usize) {
+        if self.next == NOT_BEGUN {
+            self.next = 0;
             self.reserve();
         }
-        if row > n_rows {
-            self.append_nulls(row - n_rows);
+        if row > self.next {
+            self.append_nulls(row - self.next);
         }
     }
 
@@ -275,13 +289,13 @@ impl ColumnBuilder {
                 values.reserve_exact(self.max_rows);
             }
             Values::Double(values) => values.reserve_exact(self.max_rows),
-            Values::Text(texts) => texts.reserve(self.max_rows),
+            Values::Text(texts) => texts.begin(self.max_rows),
             _ => {}
         }
     }
 
     fn append_nulls(&mut self, n_nulls: usize) {
-        let len = self.len() + n_nulls;
+        let len = self.next + n_nulls;
         match &mut self.values {
             Values::Boolean(values) => values.append_n(n_nulls, false),
             Values::Int(values) | Values::Date(values) => values.resize(len, 0),
@@ -293,7 +307,8 @@ impl ColumnBuilder {
             Values::Uuid(values) => values.resize(len * 16, 0),
             Values::Nothing => {}
         }
-        self.validity.append_n_nulls(n_nulls);
+        self.gaps.add(self.next, n_nulls);
+        self.next = len;
     }
 
     /// Takes back everything from row `n_rows` on.
@@ -312,7 +327,8 @@ impl ColumnBuilder {
             Values::Uuid(values) => values.truncate(n_rows * 16),
             Values::Nothing => {}
         }
-        self.validity.truncate(n_rows);
+        self.gaps.truncate(n_rows);
+        self.next = n_rows;
     }
 
     /// The array of `n_rows` rows.
@@ -322,7 +338,7 @@ impl ColumnBuilder {
     /// None are known: the buffers are built to match. Arrow checks them all the same.
     pub(crate) fn finish(mut self, n_rows: usize) -> Result<ArrayRef, ArrowError> {
         self.pad(n_rows);
-        let nulls: Option<NullBuffer> = self.validity.finish();
+        let nulls = self.gaps.validity(n_rows);
         Ok(match self.values {
             Values::Boolean(mut values) => Arc::new(BooleanArray::new(values.finish(), nulls)),
             Values::Int(values) => primitive::<Int32Type>(values, nulls)?,

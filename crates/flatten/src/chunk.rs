@@ -206,9 +206,9 @@ impl Rows<'_, '_> {
         let row = self.walk.n_rows;
         if plan.shape.doc == Doc::Full {
             let whole = self.whole_event(event.bytes)?;
-            self.walk.columns[doc].put_text(row, &whole, &whole);
+            self.walk.columns[doc].put_text(row, &whole, whole.len());
         } else if let Some(document) = self.walk.doc.document() {
-            self.walk.columns[doc].put_text(row, document, document);
+            self.walk.columns[doc].put_text(row, document, document.len());
         }
         let columns = &mut self.walk.columns;
         columns[event_time].put_long(row, time_us);
@@ -217,18 +217,18 @@ impl Rows<'_, '_> {
         if self.source.replace(event.record) == Some(event.record) {
             columns[source_id].put_text_again(row, source_text);
         } else {
-            columns[source_id].put_text(row, source_text, source_text);
+            columns[source_id].put_text(row, source_text, source_text.len());
         }
         columns[source_index].put_long(row, event.index);
         let Some((rank, Reading { form, .. })) = time else {
             self.time_source = None;
-            columns[time_source].put_text(row, b"arrival", b"arrival");
+            columns[time_source].put_text(row, b"arrival", b"arrival".len());
             return Ok(());
         };
         if !matches!(&self.time_source, Some((last, last_form, _)) if (*last, *last_form) == (rank, form))
         {
             let text = format!("{} {form}", plan.time[usize::from(rank)]);
-            columns[time_source].put_text(row, text.as_bytes(), text.as_bytes());
+            columns[time_source].put_text(row, text.as_bytes(), text.len());
             self.time_source = Some((rank, form, text));
             return Ok(());
         }

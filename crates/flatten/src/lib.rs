@@ -26,6 +26,7 @@ mod cold;
 mod doc;
 mod finder;
 mod flattener;
+mod gaps;
 mod input;
 mod number;
 mod output;

@@ -325,6 +325,9 @@ fn usual(node: &Node, columns: &[Column], is_looked_into: bool) -> Usual {
         node.declared,
         Some(DeclaredType::Drop | DeclaredType::Sha256 | DeclaredType::Json | DeclaredType::Rescue)
     );
+    if let (Some(rank), false) = (node.time_rank, as_a_whole) {
+        return Usual::Time(rank);
+    }
     match node.target {
         Target::Column(column) if !as_a_whole && node.time_rank.is_none() => {
             match columns[column as usize].data_type {

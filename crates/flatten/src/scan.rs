@@ -57,14 +57,7 @@ impl<'a> Scanner<'a> {
         if byte > b' ' {
             return Some(byte);
         }
-        self.peek_behind_spaces()
-    }
-
-    #[cold]
-    fn peek_behind_spaces(&mut self) -> Option<u8> {
-        while matches!(self.peek()?, b' ' | b'\t' | b'\n' | b'\r') {
-            self.at += 1;
-        }
+        self.at = behind_spaces(self.bytes, self.at);
         self.peek()
     }
 
@@ -251,6 +244,16 @@ impl<'a> Scanner<'a> {
             self.expect(b',')?;
         }
     }
+}
+
+/// Where something else than white space stands, or the end. It is given a position rather than a scanner, so that one can live
+/// in registers.
+#[cold]
+fn behind_spaces(bytes: &[u8], mut at: usize) -> usize {
+    while matches!(bytes.get(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+        at += 1;
+    }
+    at
 }
 
 /// Appends the content of an escaped string whose escapes [`Scanner::text`] has checked.

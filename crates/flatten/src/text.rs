@@ -30,11 +30,10 @@ pub(crate) struct TextBuilder {
     keys: Vec<i32>,
     /// The texts: of the entries while there is a table, else of the rows.
     texts: Texts,
+    /// None before the first row, and once keys are given up.
     table: Option<Table>,
     /// How many texts have been put, those taken back included.
     n_put: usize,
-    /// The key put last.
-    last_key: i32,
 }
 
 /// Texts one behind the other; an Arrow offset in front of each and one at the end.
@@ -49,47 +48,51 @@ impl TextBuilder {
         Self {
             keys: Vec::new(),
             texts: Texts::new(),
-            table: Some(Table::new()),
+            table: None,
             n_put: 0,
-            last_key: NO_KEY,
         }
     }
 
-    /// Makes room for so many rows.
-    pub(crate) fn reserve(&mut self, max_rows: usize) {
+    /// Makes room for so many rows, before the first one.
+    pub(crate) fn begin(&mut self, max_rows: usize) {
         self.keys.reserve_exact(max_rows);
+        self.table = Some(Table::new());
     }
 
-    /// Puts the text of the next row, which is at most the `max_rows`th. `ahead` begins with the text, and more bytes behind
-    /// it make it faster.
+    /// Puts the text of the next row, which is at most the `max_rows`th: the first `n_bytes` bytes, and more bytes behind them
+    /// make it faster.
     #[inline(always)]
     #[expect(
         clippy::inline_always,
         reason = "one frame instead of two for each text"
     )]
-    pub(crate) fn push(&mut self, text: &[u8], ahead: &[u8], max_rows: usize) {
+    pub(crate) fn push(&mut self, ahead: &[u8], n_bytes: usize, max_rows: usize) {
         let Some(table) = &mut self.table else {
-            self.texts.push(text, max_rows);
+            self.texts.push(&ahead[..n_bytes], max_rows);
             return;
         };
         self.n_put += 1;
-        let n_entries = self.texts.len();
-        let key = table.key(text, ahead, &mut self.texts);
-        self.keys.push(key);
-        self.last_key = key;
-        if self.texts.len() > n_entries && self.is_not_worth_it(max_rows) {
-            self.give_up(max_rows);
+        match table.find(ahead, n_bytes, &self.texts) {
+            Ok(key) => self.keys.push(key),
+            Err(unknown) => {
+                let key = table.add(unknown, &ahead[..n_bytes], &mut self.texts);
+                self.keys.push(key);
+                if self.is_not_worth_it(max_rows) {
+                    self.give_up(max_rows);
+                }
+            }
         }
     }
 
-    /// Puts the text that was put last once more, which is `text`.
+    /// Puts the text of the last row once more, which is `text`.
     #[inline]
     pub(crate) fn push_again(&mut self, text: &[u8], max_rows: usize) {
-        if self.table.is_some() && self.last_key != NO_KEY {
-            self.n_put += 1;
-            self.keys.push(self.last_key);
-        } else {
-            self.push(text, text, max_rows);
+        match self.keys.last() {
+            Some(&key) if key != NO_KEY => {
+                self.n_put += 1;
+                self.keys.push(key);
+            }
+            _ => self.push(text, text.len(), max_rows),
         }
     }
 
@@ -236,13 +239,13 @@ mod tests {
         } else {
             text
         };
-        builder.push(text.as_bytes(), ahead.as_bytes(), max_rows);
+        builder.push(ahead.as_bytes(), text.len(), max_rows);
     }
 
     /// Builds a column of these texts; whether it has keys, and its texts.
     fn build(texts: &[String]) -> (bool, Vec<String>) {
         let mut builder = TextBuilder::new();
-        builder.reserve(texts.len());
+        builder.begin(texts.len());
         for (row, text) in texts.iter().enumerate() {
             // In front of each third text another one is put and taken back.
             if row % 3 == 0 {
@@ -284,16 +287,20 @@ mod tests {
     #[test]
     fn a_long_text_among_many_short_events_makes_room_for_itself() {
         let mut builder = TextBuilder::new();
+        builder.begin(250_000);
         for n in 0..100 {
-            builder.push(format!("{n}").as_bytes(), &[], 250_000);
+            let text = format!("{n}");
+            builder.push(text.as_bytes(), text.len(), 250_000);
         }
-        builder.push(&vec![b'x'; CHUNK_BYTES / 2], &[], 250_000);
+        let long = vec![b'x'; CHUNK_BYTES / 2];
+        builder.push(&long, long.len(), 250_000);
         assert!(builder.texts.bytes.capacity() <= 2 * CHUNK_BYTES);
     }
 
     #[test]
     fn rows_without_a_text_count() {
         let mut builder = TextBuilder::new();
+        builder.begin(200);
         builder.append_nulls(2);
         push(&mut builder, "a", 200);
         (0..100).for_each(|n| push(&mut builder, &format!("{n}"), 200));

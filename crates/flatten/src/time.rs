@@ -1,8 +1,11 @@
 //! Event times in all their spellings (section 6), to microseconds.
 
+mod last_day;
+
 use std::cmp::Ordering;
 use std::fmt;
 
+pub(crate) use self::last_day::LastDay;
 use crate::number::{Decimal, Number};
 
 const US_PER_S: i64 = 1_000_000;

@@ -42,6 +42,8 @@ pub(crate) enum Usual {
     Double(u32),
     /// Booleans, to the `boolean` column at this position.
     Boolean(u32),
+    /// The event time at this position of their list.
+    Time(u8),
     /// Objects that are looked into.
     Object,
 }
@@ -54,8 +56,11 @@ pub(crate) struct Node {
     tail: u64,
     /// The bytes of both that count.
     mask: u64,
-    /// The length of the key with its closing quote and colon; 0 when an event can only hold it with escapes.
-    plain_len: u32,
+    /// How many bytes are looked at for the key with its closing quote and colon: at least eight, and more than there can be
+    /// when an event can only hold it with escapes.
+    window: u32,
+    /// How many of these bytes stand behind it.
+    behind: u8,
     /// The walk that met this path last, to notice repeated keys.
     pub(crate) met_in: u32,
     /// The child that an object here began with last time.
@@ -102,7 +107,15 @@ impl Node {
             head,
             tail,
             mask,
-            plain_len: if is_plain { narrow(quoted.len()) } else { 0 },
+            window: if is_plain {
+                narrow(quoted.len().max(8))
+            } else {
+                u32::MAX
+            },
+            behind: [8, 8, 6, 5, 4, 3, 2, 1]
+                .get(quoted.len())
+                .copied()
+                .unwrap_or(0),
             met_in: 0,
             first_child: NOT_A_NODE,
             successor: NOT_A_NODE,
@@ -196,14 +209,15 @@ impl Trie {
     #[inline]
     pub(crate) fn guess(&mut self, id: NodeId, rest: &[u8]) -> Option<(&mut Node, usize)> {
         let node = self.nodes.get_mut(id as usize)?;
-        let len = node.plain_len as usize;
         // The same steps for keys of every length, since lengths are hard to predict.
-        let head = u64::from_le_bytes(*rest.first_chunk()?);
-        let tail = u64::from_le_bytes(*rest.get(len.saturating_sub(8)..)?.first_chunk()?);
+        let window = rest.get(..node.window as usize)?;
+        let head = u64::from_le_bytes(*window.first_chunk()?);
+        let tail = u64::from_le_bytes(*window.last_chunk()?);
         let differs = ((head ^ node.head) | (tail ^ node.tail)) & node.mask;
-        if differs != 0 || len == 0 {
+        if differs != 0 {
             return None;
         }
+        let len = window.len() - usize::from(node.behind);
         if len > 16 {
             let (start, key_len) = self.places[id as usize].key;
             let key = &self.keys[start as usize..(start + key_len) as usize];

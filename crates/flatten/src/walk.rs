@@ -13,7 +13,7 @@ use crate::doc::{DocWriter, KeySpan};
 use crate::number::Number;
 use crate::plan::{Plan, Sibling};
 use crate::scan::{MAX_NESTING, Scanner, Stop, unescape};
-use crate::time::Reading;
+use crate::time::{LastDay, Reading};
 use crate::trie::{NodeId, ROOT, Target, Trie, Usual};
 use crate::{DeclaredType, Doc};
 
@@ -54,14 +54,14 @@ pub(crate) struct Walk<'p> {
     pub(crate) doc: DocWriter,
     /// How many rows are complete; the row under construction has this number.
     pub(crate) n_rows: usize,
-    /// The columns that the row under construction has put.
-    touched: Vec<usize>,
     /// Counts the walks, for noticing repeated keys.
     generation: u32,
     /// Where the keys stand of members to leave out.
     replaced: Vec<usize>,
     time_rule: TimeRule,
     time_found: TimeFound,
+    /// The day of the last event time.
+    day: LastDay,
     notes: Notes,
     candidate_nodes: Vec<NodeId>,
     candidates: Vec<Option<Candidate>>,
@@ -88,11 +88,11 @@ impl<'p> Walk<'p> {
             columns: plan.columns.iter().map(builder).collect(),
             doc: DocWriter::new(plan.shape.doc == Doc::LeftOver),
             n_rows: 0,
-            touched: Vec::new(),
             generation: 0,
             replaced: Vec::new(),
             time_rule: TimeRule::Guess(0),
             time_found: TimeFound::Absent,
+            day: LastDay::default(),
             notes: Notes::default(),
             candidate_nodes: Vec::new(),
             candidates: Vec::new(),
@@ -127,15 +127,14 @@ impl<'p> Walk<'p> {
 
     /// Takes back the row under construction.
     pub(crate) fn take_back(&mut self) {
-        for column in self.touched.drain(..) {
-            self.columns[column].truncate(self.n_rows);
+        for column in &mut self.columns {
+            column.truncate(self.n_rows);
         }
         self.notes = Notes::default();
     }
 
     /// Completes the row: what it showed counts. Returns how many of its values were rescued.
     pub(crate) fn accept(&mut self, event: usize) -> u64 {
-        self.touched.clear();
         self.n_rows += 1;
         for (candidate, offset, evidence) in self.notes.candidates.drain(..) {
             let position = (event, offset);
@@ -172,16 +171,19 @@ impl<'p> Walk<'p> {
     /// Walks through the members of an object behind its brace; returns whether any is kept (rules 1 and 2).
     fn object(
         &mut self,
-        scanner: &mut Scanner<'_>,
+        outer: &mut Scanner<'_>,
         node: NodeId,
         nesting: usize,
     ) -> Result<bool, Stop> {
         if nesting > MAX_NESTING {
             return Err(Stop::NotJson);
         }
+        // One of its own, of which nobody has the address: its position then stays in a register, which each step waits for.
+        let mut scanner = outer.clone();
         let mut any_kept = false;
         let mut previous = ROOT;
         if scanner.take(b'}') {
+            outer.at = scanner.at;
             return Ok(false);
         }
         scanner.expect(b'"')?;
@@ -198,22 +200,29 @@ impl<'p> Walk<'p> {
                 }
                 let usual = path.usual;
                 (previous, guess) = (guess, path.successor);
-                let raw_key = || KeySpan::new(key_at, key_at + n_bytes);
-                any_kept |= if usual == Usual::Object && scanner.peek() == Some(b'{') {
-                    self.members(scanner, previous, raw_key(), nesting)?;
-                    true
+                if self.usual_value(&mut scanner, usual) {
+                    any_kept = true;
                 } else {
-                    self.usual_value(scanner, usual)
-                        || self.value(scanner, previous, raw_key(), nesting)?
-                };
+                    let raw_key = KeySpan::new(key_at, key_at + n_bytes);
+                    outer.at = scanner.at;
+                    any_kept |= if usual == Usual::Object && scanner.peek() == Some(b'{') {
+                        self.members(outer, previous, raw_key, nesting)?;
+                        true
+                    } else {
+                        self.value(outer, previous, raw_key, nesting)?
+                    };
+                    scanner.at = outer.at;
+                }
             } else {
-                let child = self.other_member(scanner, node, previous)?;
+                outer.at = scanner.at;
+                let child = self.other_member(outer, node, previous)?;
                 if let Some((child, raw_key)) = child {
                     previous = child;
-                    any_kept |= self.value(scanner, child, raw_key, nesting)?;
+                    any_kept |= self.value(outer, child, raw_key, nesting)?;
                 } else {
-                    scanner.skip(nesting)?;
+                    outer.skip(nesting)?;
                 }
+                scanner.at = outer.at;
                 guess = self.trie.guess_after(node, previous);
             }
             // Written without white space, as most JSON is, the next key begins right here.
@@ -227,7 +236,7 @@ impl<'p> Walk<'p> {
                     scanner.expect(b'"')?;
                 }
                 Some(b'}') => {
-                    scanner.at += 1;
+                    outer.at = scanner.at + 1;
                     return Ok(any_kept);
                 }
                 _ => return Err(Stop::NotJson),
@@ -304,12 +313,7 @@ impl<'p> Walk<'p> {
                 self.scratch = content;
             } else {
                 let ahead = &bytes[text.inner.start..];
-                self.plain_text(
-                    &member,
-                    &bytes[text.inner],
-                    ahead,
-                    &bytes[start..scanner.at],
-                );
+                self.plain_text(&member, ahead, text.inner.len(), &bytes[start..scanner.at]);
             }
         } else if matches!(first, b'0'..=b'9' | b'-') {
             // Apart, since a short number then stays in registers.
@@ -392,16 +396,15 @@ impl<'p> Walk<'p> {
 
     /// A text without escapes: nearly always it has its column.
     #[inline]
-    fn plain_text(&mut self, member: &Member<'_>, text: &[u8], ahead: &[u8], raw: &[u8]) {
+    fn plain_text(&mut self, member: &Member<'_>, ahead: &[u8], n_bytes: usize, raw: &[u8]) {
         let node = &self.trie.nodes[member.node as usize];
         if let (None, Target::Column(column)) = (node.time_rank, node.target)
             && let Some(builder) = self.columns.get_mut(column as usize)
             && builder.is_text()
         {
-            self.touched.push(column as usize);
-            builder.put_text(self.n_rows, text, ahead);
+            builder.put_text(self.n_rows, ahead, n_bytes);
         } else {
-            self.scalar(member, Scalar::Text(text), raw);
+            self.scalar(member, Scalar::Text(&ahead[..n_bytes]), raw);
         }
     }
 
@@ -413,7 +416,6 @@ impl<'p> Walk<'p> {
             && let Some(builder) = self.columns.get_mut(column as usize)
             && builder.put_number(self.n_rows, number)
         {
-            self.touched.push(column as usize);
         } else {
             self.scalar(member, Scalar::Number(number), number.token);
         }
@@ -477,8 +479,7 @@ impl<'p> Walk<'p> {
             match self.target(node) {
                 Target::Column(column) if self.columns[column as usize].is_text() => {
                     let column = column as usize;
-                    self.touched.push(column);
-                    self.columns[column].put_text(self.n_rows, value, value);
+                    self.columns[column].put_text(self.n_rows, value, value.len());
                     return Ok(());
                 }
                 Target::Candidate(candidate) => {
@@ -504,7 +505,6 @@ impl<'p> Walk<'p> {
             Target::Column(column) => {
                 let column = column as usize;
                 let n_rows = self.n_rows;
-                self.touched.push(column);
                 match self.columns[column].put(n_rows, scalar) {
                     Fit::Whole => {}
                     Fit::KeepOriginal => self.doc.keep(member.bytes, member.raw_key, raw),
@@ -534,14 +534,11 @@ impl<'p> Walk<'p> {
     fn misfit(&mut self, member: &Member<'_>, column: usize, scalar: Scalar<'_>, raw: &[u8]) {
         let kind = SiblingType::of(scalar);
         match self.plan.siblings[column][kind as usize] {
-            Sibling::Column(sibling) => {
-                self.touched.push(sibling);
-                match self.columns[sibling].put(self.n_rows, scalar) {
-                    Fit::Whole => return,
-                    Fit::KeepOriginal => return self.doc.keep(member.bytes, member.raw_key, raw),
-                    Fit::None => {}
-                }
-            }
+            Sibling::Column(sibling) => match self.columns[sibling].put(self.n_rows, scalar) {
+                Fit::Whole => return,
+                Fit::KeepOriginal => return self.doc.keep(member.bytes, member.raw_key, raw),
+                Fit::None => {}
+            },
             Sibling::Missing => self.notes.siblings.push((column, kind, member.start)),
             Sibling::None => {}
         }

@@ -1,6 +1,6 @@
 //! Values that are what those of their path nearly always are: from their bytes into their column in one step.
 
-use super::Walk;
+use super::{TimeFound, TimeRule, Walk};
 use crate::number::Number;
 use crate::scan::Scanner;
 use crate::trie::Usual;
@@ -19,9 +19,25 @@ impl Walk<'_> {
             self.usual_double(scanner, column)
         } else if let Usual::Boolean(column) = usual {
             self.usual_boolean(scanner, column)
+        } else if let Usual::Time(rank) = usual {
+            self.usual_time(scanner, rank)
         } else {
             false
         }
+    }
+
+    /// The event time that is expected, as it is written most often.
+    #[inline]
+    fn usual_time(&mut self, scanner: &mut Scanner<'_>, rank: u8) -> bool {
+        if self.time_rule != TimeRule::Guess(rank) {
+            return false;
+        }
+        let Some((reading, n_bytes)) = self.day.read_quoted(scanner.rest()) else {
+            return false;
+        };
+        scanner.at += n_bytes;
+        self.time_found = TimeFound::Read(rank, reading);
+        true
     }
 
     /// A text without escapes.
@@ -31,9 +47,8 @@ impl Walk<'_> {
         let Some(text) = scanner.plain_text() else {
             return false;
         };
-        self.touched.push(column);
-        let (bytes, ahead) = (&scanner.bytes[text.clone()], &scanner.bytes[text.start..]);
-        self.columns[column].put_text(self.n_rows, bytes, ahead);
+        let ahead = &scanner.bytes[text.start..];
+        self.columns[column].put_text(self.n_rows, ahead, text.len());
         true
     }
 
@@ -45,7 +60,6 @@ impl Walk<'_> {
         };
         scanner.at += n_bytes;
         let column = column as usize;
-        self.touched.push(column);
         self.columns[column].put_long(self.n_rows, long);
         true
     }
@@ -58,7 +72,6 @@ impl Walk<'_> {
         };
         scanner.at += n_bytes;
         let column = column as usize;
-        self.touched.push(column);
         self.columns[column].put_double(self.n_rows, double);
         true
     }
@@ -73,7 +86,6 @@ impl Walk<'_> {
         };
         scanner.at += n_bytes;
         let column = column as usize;
-        self.touched.push(column);
         self.columns[column].put_boolean(self.n_rows, boolean);
         true
     }
