@@ -66,8 +66,7 @@ impl<'a> Number<'a> {
             number.n_fraction = n_fraction;
             number.magnitude = whole * SHORT_POWERS_OF_TEN[n_fraction] + fraction;
         }
-        let leading_zero = n_whole > 1 && bytes[digits_at] == b'0';
-        if leading_zero || matches!(bytes.get(end)?, b'e' | b'E') {
+        if is_zero_led(bytes[digits_at], n_whole) | matches!(bytes.get(end)?, b'e' | b'E') {
             return None;
         }
         number.token = &bytes[..end];
@@ -81,8 +80,7 @@ impl<'a> Number<'a> {
         let digits_at = usize::from(negative);
         let (whole, n_whole) = short_digits(bytes.get(digits_at..)?)?;
         let end = digits_at + n_whole;
-        let leading_zero = n_whole > 1 && bytes[digits_at] == b'0';
-        if leading_zero || matches!(bytes.get(end)?, b'.' | b'e' | b'E') {
+        if is_zero_led(bytes[digits_at], n_whole) | matches!(bytes.get(end)?, b'.' | b'e' | b'E') {
             return None;
         }
         let whole = whole.cast_signed();
@@ -197,6 +195,16 @@ impl<'a> Number<'a> {
         let scaled = Decimal::parse(self.token).to_scaled(i64::from(scale))?;
         (scaled.unsigned_abs() < 10_u128.checked_pow(u32::from(precision))?).then_some(scaled)
     }
+}
+
+/// Whether a number of so many digits in front of the point has a zero at its front that JSON does not allow.
+#[inline]
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "whether a number has one digit is hard to predict, so there is to be no branch"
+)]
+fn is_zero_led(first: u8, n_whole: usize) -> bool {
+    (n_whole > 1) & (first == b'0')
 }
 
 /// The value of the one to seven digits at the front, and how many they are. `None` when there are none or more, or fewer
