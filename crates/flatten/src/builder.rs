@@ -289,6 +289,7 @@ impl ColumnBuilder {
                 values.reserve_exact(self.max_rows);
             }
             Values::Double(values) => values.reserve_exact(self.max_rows),
+            Values::Boolean(values) => values.reserve(self.max_rows),
             Values::Text(texts) => texts.begin(self.max_rows),
             _ => {}
         }

@@ -2,7 +2,7 @@
 //!
 //! Most columns have one in every row or in hardly any, so runs are noted, and bits are made of them at the end.
 
-use arrow_buffer::{BooleanBufferBuilder, NullBuffer};
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
 
 /// Runs of rows without a value, in their order.
 #[derive(Debug, Default)]
@@ -36,13 +36,28 @@ impl Gaps {
         if self.runs.is_empty() {
             return None;
         }
-        let mut bits = BooleanBufferBuilder::new(n_rows);
+        let mut bits = vec![u8::MAX; n_rows.div_ceil(8)];
         for &(begin, n_missing) in &self.runs {
-            bits.append_n(begin - bits.len(), true);
-            bits.append_n(n_missing, false);
+            clear(&mut bits, begin, begin + n_missing);
         }
-        bits.append_n(n_rows - bits.len(), true);
-        Some(bits.finish().into())
+        let bits = BooleanBuffer::new(Buffer::from_vec(bits), 0, n_rows);
+        Some(NullBuffer::new(bits))
+    }
+}
+
+/// Clears the bits from `begin` on, up to `end`.
+fn clear(bits: &mut [u8], begin: usize, end: usize) {
+    // Those of a byte that stand below a bit.
+    let below = |bit: usize| (1_u8 << (bit % 8)) - 1;
+    let (first, last) = (begin / 8, end / 8);
+    if first == last {
+        bits[first] &= below(begin) | !below(end);
+        return;
+    }
+    bits[first] &= below(begin);
+    bits[first + 1..last].fill(0);
+    if !end.is_multiple_of(8) {
+        bits[last] &= !below(end);
     }
 }
 
@@ -74,5 +89,14 @@ mod tests {
         assert_eq!(kept(&[(1, 4)], 1, 3), None);
         assert_eq!(kept(&[(1, 1), (3, 1), (5, 1)], 2, 3), Some(vec![T, F, T]));
         assert_eq!(kept(&[(0, 3), (4, 1)], 0, 2), None);
+    }
+
+    #[test]
+    fn gaps_of_any_length_are_missing_wherever_they_begin() {
+        for (begin, end) in (0..40).flat_map(|begin| (begin + 1..=40).map(move |end| (begin, end)))
+        {
+            let expected: Vec<bool> = (0..40).map(|row| !(begin..end).contains(&row)).collect();
+            assert_eq!(kept(&[(begin, end - begin)], 40, 40), Some(expected));
+        }
     }
 }

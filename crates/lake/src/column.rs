@@ -26,6 +26,7 @@ use parquet::file::writer::SerializedRowGroupWriter;
 use parquet::schema::types::ColumnDescPtr;
 
 use self::boolean::BooleanColumn;
+pub(crate) use self::delta::write_delta;
 use self::number::NumberColumn;
 use self::page::{ColumnChunk, Pages};
 use self::text::TextColumn;

@@ -4,18 +4,17 @@ use std::sync::Arc;
 
 use arrow_schema::{ArrowError, Schema as ArrowSchema};
 use bytes::Bytes;
-use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::ColumnPath;
+use parquet::schema::types::{ColumnPath, Type, TypePtr};
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
-use self::rows::{Rows, encode_error, present_columns, slice_rows};
+use self::rows::{Aligned, Rows, encode_error, present_columns, slice_rows};
 use crate::column::{BLOOM_FILTER_ERRORS, ColumnOptions, ColumnWriter, FinishedColumn};
 use crate::data_file::DataFile;
 use crate::encoding::{self, ColumnEncoding};
@@ -115,6 +114,8 @@ impl Encoder {
             .batches()
             .collect::<Result<Vec<_>, ArrowError>>()
             .map_err(|source| encode_error(layout, n_rows, source))?;
+        let batches = batches.iter().map(|batch| Aligned::new(batch, layout));
+        let batches = batches.collect::<Result<Vec<_>, _>>()?;
         let columns = present_columns(&batches, layout)?;
         let schema = ArrowSchema::new(columns.iter().map(|c| c.field.clone()).collect::<Vec<_>>());
         let schema = Arc::new(schema);
@@ -161,13 +162,11 @@ impl Encoder {
 
     /// Writes one file, which begins with the rows of `slices`, and these with `first`.
     fn file(&mut self, first: &Rows, mut slices: Vec<Rows>) -> Result<EncodedFile, ParquetError> {
-        let parquet_schema = ArrowSchemaConverter::new().convert(&self.schema)?;
         let encodings = encoding::choose(&first.columns, self.n_rows);
         let properties = Arc::new(self.properties(&encodings)?);
         // What a row takes at least; a small file then hardly grows.
         let mut bytes = Vec::with_capacity((64 * self.n_rows).min(1 << 20));
-        let mut writer =
-            SerializedFileWriter::new(&mut bytes, parquet_schema.root_schema_ptr(), properties)?;
+        let mut writer = SerializedFileWriter::new(&mut bytes, self.parquet_schema()?, properties)?;
         let target_bytes = usize::try_from(self.options.target_file_bytes).unwrap_or(usize::MAX);
         let mut nans = Nans::new(&self.columns);
         let mut index = 0;
@@ -195,6 +194,15 @@ impl Encoder {
             data_file: self.data_file(&metadata, &nans, bytes.len()),
             bytes: bytes.into(),
         })
+    }
+
+    /// The file's columns, as the `parquet` crate makes them of the Arrow schema.
+    fn parquet_schema(&self) -> Result<TypePtr, ParquetError> {
+        let types = self.columns.iter().map(|column| column.in_file.clone());
+        let root = Type::group_type_builder("arrow_schema")
+            .with_fields(types.flatten().collect())
+            .build()?;
+        Ok(Arc::new(root))
     }
 
     /// A writer for each column of the next row group of the file.

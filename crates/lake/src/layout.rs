@@ -1,8 +1,11 @@
 use std::sync::Arc;
 
-use arrow_schema::{Field, FieldRef};
+use arrow_schema::{Field, FieldRef, Schema as ArrowSchema};
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::spec::PrimitiveType;
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::errors::ParquetError;
+use parquet::schema::types::TypePtr;
 
 use crate::error::LakeError;
 use crate::name::TableName;
@@ -26,6 +29,9 @@ pub(crate) struct LayoutColumn {
     pub(crate) field: FieldRef,
     /// Its Iceberg type, when it is not a struct, list or map.
     pub(crate) primitive: Option<PrimitiveType>,
+    /// Its type in a file, when it is not a struct, list or map: made once, since a small file would spend more on it than on the
+    /// values.
+    pub(crate) in_file: Option<TypePtr>,
 }
 
 impl FileLayout {
@@ -36,24 +42,30 @@ impl FileLayout {
     /// [`LakeError::UnsupportedTable`] when the table cannot be written to.
     pub fn new(table: &Table) -> Result<Self, LakeError> {
         table.check_writable()?;
-        let arrow_schema = schema_to_arrow_schema(table.schema()).map_err(|error| {
-            LakeError::UnsupportedTable {
-                table: table.name().clone(),
-                reason: error.to_string(),
-            }
-        })?;
+        let unsupported = |reason| LakeError::UnsupportedTable {
+            table: table.name().clone(),
+            reason,
+        };
+        let arrow_schema = schema_to_arrow_schema(table.schema())
+            .map_err(|error| unsupported(error.to_string()))?;
         let fields = table.schema().as_struct().fields();
         let columns = fields
             .iter()
             .zip(arrow_schema.fields())
             .enumerate()
-            .map(|(position, (iceberg, arrow))| LayoutColumn {
-                position,
-                id: iceberg.id,
-                field: Arc::new(without_doc(arrow)),
-                primitive: iceberg.field_type.as_primitive_type().cloned(),
+            .map(|(position, (iceberg, arrow))| {
+                let field: FieldRef = Arc::new(without_doc(arrow));
+                let primitive = iceberg.field_type.as_primitive_type().cloned();
+                Ok(LayoutColumn {
+                    position,
+                    id: iceberg.id,
+                    in_file: primitive.is_some().then(|| in_file(&field)).transpose()?,
+                    field,
+                    primitive,
+                })
             })
-            .collect();
+            .collect::<Result<_, ParquetError>>()
+            .map_err(|error| unsupported(error.to_string()))?;
         Ok(Self {
             table: table.name().clone(),
             columns,
@@ -65,17 +77,20 @@ impl FileLayout {
         &self.table
     }
 
-    /// The column of that name.
-    pub(crate) fn column(&self, name: &str) -> Option<&LayoutColumn> {
-        self.columns
-            .iter()
-            .find(|column| column.field.name() == name)
-    }
-
     /// The table's columns, in order.
     pub(crate) fn columns(&self) -> &[LayoutColumn] {
         &self.columns
     }
+}
+
+/// The Parquet type of a column.
+fn in_file(field: &FieldRef) -> Result<TypePtr, ParquetError> {
+    let schema = ArrowSchema::new(vec![Arc::clone(field)]);
+    let converted = ArrowSchemaConverter::new().convert(&schema)?;
+    let [column] = converted.root_schema().get_fields() else {
+        return Err(ParquetError::General(format!("no type for {field}")));
+    };
+    Ok(Arc::clone(column))
 }
 
 /// Parquet needs the field ids and nothing else; docs stay in the table.

@@ -6,7 +6,7 @@ use parquet::basic::Encoding;
 use parquet::errors::ParquetError;
 
 use super::extremes::Extremes;
-use super::page::{ColumnChunk, DataPage, PAGE_ROWS, Pages};
+use super::page::{ColumnChunk, DataPage, PAGE_ROWS, Pages, with_body};
 use super::presence::Presence;
 
 /// A column chunk of booleans under construction.
@@ -16,7 +16,6 @@ pub(crate) struct BooleanColumn {
     /// The values of the page.
     values: BooleanBufferBuilder,
     n_true: usize,
-    body: Vec<u8>,
 }
 
 impl BooleanColumn {
@@ -26,7 +25,6 @@ impl BooleanColumn {
             pages,
             values: BooleanBufferBuilder::new(0),
             n_true: 0,
-            body: Vec::new(),
         }
     }
 
@@ -73,17 +71,19 @@ impl BooleanColumn {
 
     fn end_page(&mut self) -> Result<(), ParquetError> {
         let (n_rows, n_nulls) = (self.presence.n_rows(), self.presence.n_nulls());
-        self.body.clear();
-        self.presence.take_levels(&mut self.body);
-        self.body.extend_from_slice(self.values.as_slice());
         let n_values = self.values.len();
         let all_are_true = self.n_true == n_values;
-        self.pages.add(&DataPage {
-            body: &self.body,
-            encoding: Encoding::PLAIN,
-            n_rows,
-            n_nulls,
-            extremes: (n_values > 0).then_some(Extremes::Boolean(all_are_true, self.n_true > 0)),
+        with_body(|body| {
+            self.presence.take_levels(body);
+            body.extend_from_slice(self.values.as_slice());
+            self.pages.add(DataPage {
+                body,
+                encoding: Encoding::PLAIN,
+                n_rows,
+                n_nulls,
+                extremes: (n_values > 0)
+                    .then_some(Extremes::Boolean(all_are_true, self.n_true > 0)),
+            })
         })?;
         self.values.truncate(0);
         self.n_true = 0;

@@ -11,7 +11,7 @@ use parquet::errors::ParquetError;
 use super::delta::write_delta;
 use super::extremes::{Extremes, of_doubles};
 use super::indices::{index_width, write_hybrid};
-use super::page::{ColumnChunk, DataPage, PAGE_ROWS, Pages};
+use super::page::{ColumnChunk, DataPage, PAGE_ROWS, Pages, with_body};
 use super::presence::Presence;
 use crate::encoding::ColumnEncoding;
 
@@ -83,7 +83,6 @@ pub(crate) struct NumberColumn<T> {
     /// Their places in the dictionary, as long as it takes entries.
     indices: Vec<u32>,
     bloom_filter: Option<Sbbf>,
-    body: Vec<u8>,
 }
 
 impl<T: Number> NumberColumn<T> {
@@ -96,7 +95,6 @@ impl<T: Number> NumberColumn<T> {
             values: Vec::new(),
             indices: Vec::new(),
             bloom_filter,
-            body: Vec::new(),
         }
     }
 
@@ -150,15 +148,17 @@ impl<T: Number> NumberColumn<T> {
 
     fn end_page(&mut self) -> Result<(), ParquetError> {
         let (n_rows, n_nulls) = (self.presence.n_rows(), self.presence.n_nulls());
-        self.body.clear();
-        self.presence.take_levels(&mut self.body);
-        let encoding = self.write_values();
-        self.pages.add(&DataPage {
-            body: &self.body,
-            encoding,
-            n_rows,
-            n_nulls,
-            extremes: T::extremes(&self.values),
+        let encoding = with_body(|body| {
+            self.presence.take_levels(body);
+            let encoding = self.write_values(body);
+            self.pages.add(DataPage {
+                body,
+                encoding,
+                n_rows,
+                n_nulls,
+                extremes: T::extremes(&self.values),
+            })?;
+            Ok::<_, ParquetError>(encoding)
         })?;
         if let Some(filter) = self
             .bloom_filter
@@ -174,7 +174,7 @@ impl<T: Number> NumberColumn<T> {
     }
 
     /// Writes the values of the page behind its levels.
-    fn write_values(&mut self) -> Encoding {
+    fn write_values(&mut self, body: &mut Vec<u8>) -> Encoding {
         if let Some(dictionary) = self.dictionary.as_mut().filter(|d| !d.is_full()) {
             self.indices.clear();
             self.indices.extend(
@@ -183,14 +183,14 @@ impl<T: Number> NumberColumn<T> {
                     .map(|value| dictionary.index(value.bits())),
             );
             let width = index_width(dictionary.entries.len());
-            self.body.extend_from_slice(&width.to_le_bytes()[..1]);
-            write_hybrid(&self.indices, width, &mut self.body);
+            body.extend_from_slice(&width.to_le_bytes()[..1]);
+            write_hybrid(&self.indices, width, body);
             return Encoding::RLE_DICTIONARY;
         }
         if self.encoding == ColumnEncoding::Delta {
-            return T::write_delta(&self.values, &mut self.body);
+            return T::write_delta(&self.values, body);
         }
-        write_plain(&self.values, &mut self.body);
+        write_plain(&self.values, body);
         Encoding::PLAIN
     }
 

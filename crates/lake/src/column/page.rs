@@ -1,6 +1,7 @@
 //! The pages of one column chunk, and what its metadata says about them.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use parquet::basic::{Compression, Encoding, EncodingMask, PageType, Type, ZstdLevel};
@@ -52,8 +53,9 @@ pub(crate) struct Pages {
     offsets: OffsetIndexBuilder,
     n_rows: usize,
     n_nulls: usize,
-    extremes: Option<Extremes>,
-    last: Option<Extremes>,
+    /// Those of most chunks are those of their only page.
+    extremes: Option<Arc<Extremes>>,
+    last: Option<Arc<Extremes>>,
     ascending: bool,
 }
 
@@ -86,8 +88,7 @@ impl Pages {
     }
 
     /// Compresses one more page.
-    pub(crate) fn add(&mut self, page: &DataPage<'_>) -> Result<(), ParquetError> {
-        self.describe(page);
+    pub(crate) fn add(&mut self, page: DataPage<'_>) -> Result<(), ParquetError> {
         let compressed = compress(page.body, self.level)?;
         self.compressed_bytes += compressed.len();
         let data_page = Page::DataPage {
@@ -100,31 +101,32 @@ impl Pages {
         };
         self.compressed
             .push(CompressedPage::new(data_page, page.body.len()));
+        self.describe(page.n_rows, page.n_nulls, page.extremes.map(Arc::new));
         Ok(())
     }
 
-    /// Notes what metadata and page index say about the page.
-    fn describe(&mut self, page: &DataPage<'_>) {
-        self.n_rows += page.n_rows;
-        self.n_nulls += page.n_nulls;
-        self.offsets.append_row_count(count(page.n_rows));
-        match (&mut self.index, &page.extremes) {
+    /// Notes what metadata and page index say about a page.
+    fn describe(&mut self, n_rows: usize, n_nulls: usize, extremes: Option<Arc<Extremes>>) {
+        self.n_rows += n_rows;
+        self.n_nulls += n_nulls;
+        self.offsets.append_row_count(count(n_rows));
+        match (&mut self.index, &extremes) {
             (Some(index), Some(extremes)) => {
                 let (min, max) = extremes.kept();
-                index.append(false, min, max, count(page.n_nulls));
-                let last = self.last.replace(extremes.clone());
+                index.append(false, min, max, count(n_nulls));
+                let last = self.last.replace(Arc::clone(extremes));
                 self.ascending &= last.is_none_or(|last| extremes.ascends_from(&last));
             }
-            (Some(index), None) if page.n_nulls == page.n_rows => {
-                index.append(true, Vec::new(), Vec::new(), count(page.n_nulls));
+            (Some(index), None) if n_nulls == n_rows => {
+                index.append(true, Vec::new(), Vec::new(), count(n_nulls));
             }
             // Values of which none can be compared: an index would have to lie about them.
             (Some(_), None) => self.index = None,
             (None, _) => {}
         }
-        match (&mut self.extremes, &page.extremes) {
-            (Some(all), Some(extremes)) => all.widen(extremes),
-            (all @ None, Some(extremes)) => *all = Some(extremes.clone()),
+        match (&mut self.extremes, extremes) {
+            (Some(all), Some(extremes)) => Arc::make_mut(all).widen(&extremes),
+            (all @ None, extremes) => *all = extremes,
             (_, None) => {}
         }
     }
@@ -139,8 +141,13 @@ impl Pages {
             // It was made for as many values as there are rows.
             filter.fold_to_target_fpp(super::BLOOM_FILTER_ERRORS);
         }
+        let dictionary = dictionary
+            .map(|(body, n_entries)| dictionary_page(body, n_entries, self.level))
+            .transpose()?;
+        let dictionary_bytes = dictionary.as_ref().map_or(0, |page| page.data().len());
+        let n_pages = self.compressed.len() + 1;
         let mut sink = TrackedWrite::new(Vec::with_capacity(
-            self.compressed_bytes + 64 * self.compressed.len() + 64,
+            dictionary_bytes + self.compressed_bytes + 64 * n_pages,
         ));
         let mut writer = SerializedPageWriter::new(&mut sink);
         let mut uncompressed_bytes = 0;
@@ -162,17 +169,9 @@ impl Pages {
             }
         };
         let has_dictionary = dictionary.is_some();
-        if let Some((body, n_entries)) = dictionary {
-            let page = Page::DictionaryPage {
-                buf: compress(body, self.level)?,
-                num_values: u32::try_from(n_entries)?,
-                encoding: Encoding::PLAIN,
-                is_sorted: false,
-            };
+        if let Some(page) = dictionary {
             noted(PageType::DICTIONARY_PAGE, Encoding::PLAIN);
-            uncompressed_bytes += writer
-                .write_page(CompressedPage::new(page, body.len()))?
-                .uncompressed_size;
+            uncompressed_bytes += writer.write_page(page)?.uncompressed_size;
         }
         let (mut offsets, mut data_offset) = (self.offsets, None);
         for page in self.compressed {
@@ -219,6 +218,21 @@ impl Pages {
     }
 }
 
+/// The plain bytes of so many entries, as the page that stands in front of those that point to them.
+fn dictionary_page(
+    body: &[u8],
+    n_entries: usize,
+    level: ZstdLevel,
+) -> Result<CompressedPage, ParquetError> {
+    let page = Page::DictionaryPage {
+        buf: compress(body, level)?,
+        num_values: u32::try_from(n_entries)?,
+        encoding: Encoding::PLAIN,
+        is_sorted: false,
+    };
+    Ok(CompressedPage::new(page, body.len()))
+}
+
 fn boundary_order(ascending: bool) -> parquet::basic::BoundaryOrder {
     if ascending {
         parquet::basic::BoundaryOrder::ASCENDING
@@ -248,22 +262,42 @@ thread_local! {
     static COMPRESSOR: RefCell<Option<(ZstdLevel, Compressor<'static>, Vec<u8>)>> = const { RefCell::new(None) };
 }
 
-/// A page of fewer bytes does not get shorter, and half of those of a batch of a hundred events have fewer.
-const STORED_BYTES: usize = 128;
+/// Below so many bytes a page gets little shorter, if at all, and three in four of a batch of a hundred events have fewer: what
+/// compressing them would save is 2 % of their file.
+const STORED_BYTES: usize = 384;
 
 /// A Zstandard frame that holds these bytes, fewer than [`STORED_BYTES`], as they are (RFC 8878, sections 3.1.1 and 3.1.1.2).
 fn stored(body: &[u8]) -> Bytes {
     const MAGIC: [u8; 4] = 0xFD2F_B528_u32.to_le_bytes();
     /// One segment, whose size follows in one byte.
-    const DESCRIPTOR: u8 = 1 << 5;
-    let [size, ..] = body.len().to_le_bytes();
-    // The last block, and a raw one.
-    let [first, second, third, _] = (u32::from(size) << 3 | 1).to_le_bytes();
-    let mut frame = Vec::with_capacity(MAGIC.len() + 5 + body.len());
+    const SHORT: u8 = 1 << 5;
+    /// The same with two bytes, which say how much more than 256 it is.
+    const LONG: u8 = SHORT | 1 << 6;
+    let mut frame = Vec::with_capacity(MAGIC.len() + 6 + body.len());
     frame.extend_from_slice(&MAGIC);
-    frame.extend_from_slice(&[DESCRIPTOR, size, first, second, third]);
+    let [low, high, ..] = body.len().wrapping_sub(256).to_le_bytes();
+    match u8::try_from(body.len()) {
+        Ok(size) => frame.extend_from_slice(&[SHORT, size]),
+        Err(_) => frame.extend_from_slice(&[LONG, low, high]),
+    }
+    // The last block, and a raw one.
+    frame.extend_from_slice(&(body.len() << 3 | 1).to_le_bytes()[..3]);
     frame.extend_from_slice(body);
     frame.into()
+}
+
+thread_local! {
+    static BODY: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Calls `write` with room for the levels and values of a page, which each thread has once.
+pub(super) fn with_body<T>(write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    BODY.with_borrow_mut(|body| {
+        body.clear();
+        let written = write(body);
+        body.shrink_to(4 * PAGE_BYTES);
+        written
+    })
 }
 
 /// Compresses one page as one Zstandard frame.

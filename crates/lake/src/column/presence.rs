@@ -7,8 +7,10 @@ use super::indices::write_levels;
 /// The rows of the page under construction.
 pub(crate) struct Presence {
     nullable: bool,
-    rows: BooleanBufferBuilder,
+    n_rows: usize,
     n_nulls: usize,
+    /// None as long as all rows have a value, or none has.
+    rows: Option<BooleanBufferBuilder>,
 }
 
 impl Presence {
@@ -16,13 +18,14 @@ impl Presence {
     pub(crate) fn new(nullable: bool) -> Self {
         Self {
             nullable,
-            rows: BooleanBufferBuilder::new(0),
+            n_rows: 0,
             n_nulls: 0,
+            rows: None,
         }
     }
 
     pub(crate) fn n_rows(&self) -> usize {
-        self.rows.len()
+        self.n_rows
     }
 
     pub(crate) fn n_nulls(&self) -> usize {
@@ -33,17 +36,32 @@ impl Presence {
     pub(crate) fn append(&mut self, nulls: Option<&NullBuffer>, n_rows: usize) {
         match nulls.filter(|nulls| nulls.null_count() > 0) {
             Some(nulls) => {
-                self.rows.append_buffer(nulls.inner());
+                self.rows().append_buffer(nulls.inner());
                 self.n_nulls += nulls.null_count();
             }
-            None => self.rows.append_n(n_rows, true),
+            None if self.n_nulls > 0 => self.rows().append_n(n_rows, true),
+            None => {}
         }
+        self.n_rows += n_rows;
     }
 
     /// Adds rows without a value.
     pub(crate) fn append_nulls(&mut self, n_rows: usize) {
-        self.rows.append_n(n_rows, false);
+        if self.n_nulls < self.n_rows {
+            self.rows().append_n(n_rows, false);
+        }
+        self.n_rows += n_rows;
         self.n_nulls += n_rows;
+    }
+
+    /// A bit for each row so far.
+    fn rows(&mut self) -> &mut BooleanBufferBuilder {
+        let (n_rows, have_values) = (self.n_rows, self.n_nulls == 0);
+        self.rows.get_or_insert_with(|| {
+            let mut rows = BooleanBufferBuilder::new(n_rows + 1024);
+            rows.append_n(n_rows, have_values);
+            rows
+        })
     }
 
     /// Writes the definition levels of the page in front of its values, and begins the next page. Columns that the
@@ -52,11 +70,12 @@ impl Presence {
         if self.nullable {
             let begin = out.len();
             out.extend_from_slice(&[0; 4]);
-            write_levels(self.rows.as_slice(), self.rows.len(), self.n_nulls, out);
+            let rows = self.rows.as_ref().map_or(&[][..], |rows| rows.as_slice());
+            write_levels(rows, self.n_rows, self.n_nulls, out);
             let level_bytes = u32::try_from(out.len() - begin - 4).unwrap_or(u32::MAX);
             out[begin..begin + 4].copy_from_slice(&level_bytes.to_le_bytes());
         }
-        self.rows.truncate(0);
-        self.n_nulls = 0;
+        self.rows = None;
+        (self.n_rows, self.n_nulls) = (0, 0);
     }
 }

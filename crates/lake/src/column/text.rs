@@ -13,7 +13,7 @@ use parquet::errors::ParquetError;
 
 use super::extremes::Extremes;
 use super::indices::{index_width, write_hybrid};
-use super::page::{ColumnChunk, DataPage, PAGE_BYTES, PAGE_ROWS, Pages};
+use super::page::{ColumnChunk, DataPage, PAGE_BYTES, PAGE_ROWS, Pages, with_body};
 use super::presence::Presence;
 
 /// So many rows are taken before the size of the page is looked at again.
@@ -42,7 +42,6 @@ pub(crate) struct TextColumn {
     /// Of the plain values of the page.
     extremes: PlainExtremes,
     bloom_filter: Option<Sbbf>,
-    body: Vec<u8>,
 }
 
 impl TextColumn {
@@ -56,7 +55,6 @@ impl TextColumn {
             plain: Vec::new(),
             extremes: PlainExtremes::default(),
             bloom_filter,
-            body: Vec::new(),
         }
     }
 
@@ -123,18 +121,17 @@ impl TextColumn {
         let length = |key: &i32| known(key).map_or(0, |key| texts.value_length(key));
         // Then the dictionary cannot grow by much more than a page within one step, and lengths need not be looked at.
         let texts_are_few = texts.values().len() <= PAGE_BYTES;
+        let all_keys: &[i32] = keyed.keys().values();
+        let all_nulls = keyed.nulls().filter(|nulls| nulls.null_count() > 0);
         let mut at = 0;
         while at < keyed.len() {
-            let keys = keyed.keys().slice(at, STEP_ROWS.min(keyed.len() - at));
+            let keys = &all_keys[at..keyed.len().min(at + STEP_ROWS)];
             let n_rows = if self.by_dictionary && texts_are_few {
                 keys.len().min(PAGE_ROWS - self.presence.n_rows())
             } else {
-                self.room(keys.values().iter().map(length))
+                self.room(keys.iter().map(length))
             };
-            let (keys, nulls) = (
-                keys.values(),
-                keys.nulls().map(|nulls| nulls.slice(0, n_rows)),
-            );
+            let nulls = all_nulls.map(|nulls| nulls.slice(at, n_rows));
             self.presence.append(nulls.as_ref(), n_rows);
             match &mut self.dictionary {
                 Some(dictionary) if self.by_dictionary => {
@@ -200,26 +197,27 @@ impl TextColumn {
 
     fn end_page(&mut self) -> Result<(), ParquetError> {
         let (n_rows, n_nulls) = (self.presence.n_rows(), self.presence.n_nulls());
-        self.body.clear();
-        self.presence.take_levels(&mut self.body);
-        let (encoding, extremes) = match &mut self.dictionary {
-            Some(dictionary) if self.by_dictionary => {
-                let width = index_width(dictionary.n_entries());
-                self.body.extend_from_slice(&width.to_le_bytes()[..1]);
-                write_hybrid(&self.indices, width, &mut self.body);
-                (Encoding::RLE_DICTIONARY, dictionary.extremes(&self.indices))
-            }
-            _ => {
-                self.body.extend_from_slice(&self.plain);
-                (Encoding::PLAIN, self.extremes.take())
-            }
-        };
-        self.pages.add(&DataPage {
-            body: &self.body,
-            encoding,
-            n_rows,
-            n_nulls,
-            extremes,
+        with_body(|body| {
+            self.presence.take_levels(body);
+            let (encoding, extremes) = match &mut self.dictionary {
+                Some(dictionary) if self.by_dictionary => {
+                    let width = index_width(dictionary.n_entries());
+                    body.extend_from_slice(&width.to_le_bytes()[..1]);
+                    write_hybrid(&self.indices, width, body);
+                    (Encoding::RLE_DICTIONARY, dictionary.extremes(&self.indices))
+                }
+                _ => {
+                    body.extend_from_slice(&self.plain);
+                    (Encoding::PLAIN, self.extremes.take())
+                }
+            };
+            self.pages.add(DataPage {
+                body,
+                encoding,
+                n_rows,
+                n_nulls,
+                extremes,
+            })
         })?;
         self.indices.clear();
         self.plain.clear();

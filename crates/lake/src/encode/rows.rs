@@ -10,32 +10,51 @@ use crate::error::LakeError;
 use crate::layout::{FileLayout, LayoutColumn};
 use crate::retype::retyped;
 
+/// A batch, and which of its columns is each of the table's.
+pub(super) struct Aligned<'a> {
+    batch: &'a RecordBatch,
+    /// By the position of the column in the table.
+    places: Vec<Option<usize>>,
+}
+
+impl<'a> Aligned<'a> {
+    /// Finds the table's columns in the batch.
+    pub(super) fn new(batch: &'a RecordBatch, layout: &FileLayout) -> Result<Self, LakeError> {
+        let columns = layout.columns();
+        let mut places = vec![None; columns.len()];
+        let mut next = 0;
+        for (place, field) in batch.schema_ref().fields().iter().enumerate() {
+            let is_it = |column: &LayoutColumn| column.field.name() == field.name();
+            // Rows have the columns in the order of the table, unless another program made them.
+            let ahead = columns[next..].iter().position(is_it);
+            let position = ahead.map(|ahead| next + ahead);
+            let Some(position) = position.or_else(|| columns.iter().position(is_it)) else {
+                let reason = "the table has no such column";
+                return Err(column_error(layout, field.name(), reason));
+            };
+            places[position].get_or_insert(place);
+            next = position + 1;
+        }
+        Ok(Self { batch, places })
+    }
+
+    /// The values of a column of the table.
+    fn column(&self, column: &LayoutColumn) -> Option<&'a ArrayRef> {
+        self.places[column.position].map(|place| self.batch.column(place))
+    }
+}
+
 /// The table's columns that have a value in any of the batches. Readers fill in null for the others.
 pub(super) fn present_columns(
-    batches: &[RecordBatch],
+    batches: &[Aligned<'_>],
     layout: &FileLayout,
 ) -> Result<Vec<LayoutColumn>, LakeError> {
-    for batch in batches {
-        let schema = batch.schema_ref();
-        let stranger = schema
-            .fields()
-            .iter()
-            .find(|field| layout.column(field.name()).is_none());
-        if let Some(stranger) = stranger {
-            return Err(column_error(
-                layout,
-                stranger.name(),
-                "the table has no such column",
-            ));
-        }
-    }
     let mut present = Vec::new();
     for column in layout.columns() {
         let name = column.field.name();
-        let has_value = |batch: &RecordBatch| {
-            batch
-                .column_by_name(name)
-                .is_some_and(|array| array.logical_null_count() < array.len())
+        let has_value = |batch: &Aligned<'_>| {
+            let array = batch.column(column);
+            array.is_some_and(|array| array.logical_null_count() < array.len())
         };
         let has_values = batches.iter().any(has_value);
         if has_values && column.primitive.is_none() {
@@ -70,7 +89,7 @@ pub(super) struct Rows {
 
 impl Rows {
     pub(super) fn aligned(
-        batch: &RecordBatch,
+        batch: &Aligned<'_>,
         columns: &[LayoutColumn],
         layout: &FileLayout,
     ) -> Result<Self, LakeError> {
@@ -79,7 +98,7 @@ impl Rows {
             .map(|column| aligned_column(batch, column, layout));
         Ok(Self {
             columns: arrays.collect::<Result<_, _>>()?,
-            n_rows: batch.num_rows(),
+            n_rows: batch.batch.num_rows(),
         })
     }
 
@@ -99,25 +118,26 @@ impl Rows {
 }
 
 fn aligned_column(
-    batch: &RecordBatch,
+    batch: &Aligned<'_>,
     column: &LayoutColumn,
     layout: &FileLayout,
 ) -> Result<Option<ArrayRef>, LakeError> {
     let name = column.field.name();
     let expected = column.field.data_type();
-    let found = batch.column_by_name(name);
+    let (found, n_rows) = (batch.column(column), batch.batch.num_rows());
     // An entry of a dictionary may be null as well.
-    let n_nulls = found.map_or(batch.num_rows(), Array::logical_null_count);
+    let n_nulls = found.map_or(n_rows, Array::logical_null_count);
     if !column.field.is_nullable() && n_nulls > 0 {
         let reason = format!("{n_nulls} rows have no value, and the table requires one");
         return Err(column_error(layout, name, reason));
     }
-    Ok(Some(match found.filter(|_| n_nulls < batch.num_rows()) {
+    Ok(Some(match found.filter(|_| n_nulls < n_rows) {
         None => return Ok(None),
         Some(array) if array.data_type() == expected => array.clone(),
         Some(array) if is_keyed_text(array, expected) => array.clone(),
-        Some(array) if same_values(array.data_type(), expected) => retyped(array, expected)
-            .map_err(|source| encode_error(layout, batch.num_rows(), source))?,
+        Some(array) if same_values(array.data_type(), expected) => {
+            retyped(array, expected).map_err(|source| encode_error(layout, n_rows, source))?
+        }
         Some(array) => {
             let reason = format!(
                 "it is `{}` in the rows and `{expected}` in the table",
