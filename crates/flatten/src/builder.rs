@@ -275,6 +275,7 @@ impl ColumnBuilder {
             self.next = 0;
             self.reserve();
         }
+        debug_assert!(row >= self.next, "no row has two values of a column");
         if row > self.next {
             self.append_nulls(row - self.next);
         }

@@ -155,6 +155,10 @@ pub(crate) fn rows_of(flattened: &Flattened) -> Result<Vec<Vec<Cell>>, String> {
                 other => other,
             };
             same("type", data_type, &column.data_type)?;
+            // Keys that point to no entry, above all: the flattener makes dictionaries without a look at them.
+            let data = batch.column(place).to_data();
+            data.validate_full()
+                .map_err(|error| format!("`{}`: {error}", column.name))?;
             same("nullability", &field.is_nullable(), &!column.required)?;
         }
         rows.extend((0..batch.num_rows()).map(|row| cells_of(batch, &places, row)));
