@@ -329,20 +329,14 @@ fn usual(node: &Node, columns: &[Column], is_looked_into: bool) -> Usual {
         return Usual::Time(rank);
     }
     match node.target {
-        Target::Column(column) if !as_a_whole && node.time_rank.is_none() => {
-            match columns[column as usize].data_type {
-                DataType::Utf8 => Usual::Text(column),
-                DataType::Int64 => Usual::Long(column),
-                DataType::Float64 => Usual::Double(column),
-                DataType::Boolean => Usual::Boolean(column),
-                _ => Usual::Nothing,
-            }
-        }
-        Target::Undecided
-            if is_looked_into && node.declared.is_none() && node.time_rank.is_none() =>
-        {
-            Usual::Object
-        }
+        Target::Column(column) if !as_a_whole => match columns[column as usize].data_type {
+            DataType::Utf8 => Usual::Text(column),
+            DataType::Int64 => Usual::Long(column),
+            DataType::Float64 => Usual::Double(column),
+            DataType::Boolean => Usual::Boolean(column),
+            _ => Usual::Nothing,
+        },
+        Target::Undecided if is_looked_into && node.declared.is_none() => Usual::Object,
         _ => Usual::Nothing,
     }
 }

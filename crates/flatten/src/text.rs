@@ -20,7 +20,7 @@ const TEXTS_TO_JUDGE_BY: usize = 48;
 /// Keys are worth their while up to this share of texts that are new, judged once a quarter of the rows may have come.
 const MAX_NEW_SHARE: f64 = 0.8;
 
-/// The key of a row without a text. Arrow looks at no key of a null row.
+/// The key of a row without a text.
 const NO_KEY: i32 = -1;
 
 /// The texts of one column of one chunk. Rows without a text have an empty one, or no key; the validity is kept elsewhere.
@@ -149,26 +149,33 @@ impl TextBuilder {
         if self.texts.len() == 0 {
             return Ok(Arc::new(StringArray::new_null(self.keys.len())));
         }
-        let keys = PrimitiveArray::<Int32Type>::try_new(self.keys.into(), nulls)?;
-        let entries = Arc::new(self.texts.into_array(None)?);
-        Ok(Arc::new(keyed(keys, entries)))
+        let entries = self.texts.into_array(None)?;
+        Ok(Arc::new(keyed(self.keys, nulls, entries)?))
     }
 }
 
-/// Keys with their entries, of which [`TextBuilder`] knows that they belong together.
+/// Keys with their entries, of which there is at least one.
 #[expect(
     unsafe_code,
-    reason = "to look at each key once more takes 5 % of flattening, see ARCHITECTURE.md"
+    reason = "Arrow looks at one key after another, which takes 5 % of flattening, see ARCHITECTURE.md"
 )]
-fn keyed(keys: PrimitiveArray<Int32Type>, entries: Arc<StringArray>) -> DictionaryArray<Int32Type> {
-    debug_assert!(
-        keys.iter()
-            .flatten()
-            .all(|key| usize::try_from(key).is_ok_and(|key| key < entries.len()))
-    );
-    // SAFETY: A key is what `Table` gave for an entry, entries are never removed, and a row has no key only where
-    // `ColumnBuilder` has noted a gap, so that the row is null.
-    unsafe { DictionaryArray::new_unchecked(keys, entries) }
+fn keyed(
+    mut keys: Vec<i32>,
+    nulls: Option<NullBuffer>,
+    entries: StringArray,
+) -> Result<DictionaryArray<Int32Type>, ArrowError> {
+    // Without a branch for each key, so that many are looked at in one step. Where a row is null any key will do.
+    for key in &mut keys {
+        *key = (*key).max(0);
+    }
+    let greatest = keys.iter().copied().max().unwrap_or(0);
+    let are_all_known = usize::try_from(greatest).is_ok_and(|key| key < entries.len());
+    let keys = PrimitiveArray::<Int32Type>::try_new(keys.into(), nulls)?;
+    if !are_all_known {
+        return DictionaryArray::try_new(keys, Arc::new(entries));
+    }
+    // SAFETY: Each key, those of null rows too, is at least 0 and at most `greatest`, which is one of an entry.
+    Ok(unsafe { DictionaryArray::new_unchecked(keys, Arc::new(entries)) })
 }
 
 impl Texts {

@@ -26,7 +26,6 @@ use parquet::file::writer::SerializedRowGroupWriter;
 use parquet::schema::types::ColumnDescPtr;
 
 use self::boolean::BooleanColumn;
-pub(crate) use self::delta::write_delta;
 use self::number::NumberColumn;
 use self::page::{ColumnChunk, Pages};
 use self::text::TextColumn;
@@ -80,14 +79,11 @@ impl ColumnWriter {
         };
         let encoding = options.encoding;
         Ok(Some(match data_type {
-            DataType::Utf8 => {
-                let by_dictionary = encoding == ColumnEncoding::Dictionary;
-                Self::Text(Box::new(TextColumn::new(
-                    pages(),
-                    by_dictionary,
-                    bloom_filter()?,
-                )))
-            }
+            DataType::Utf8 => Self::Text(Box::new(TextColumn::new(
+                pages(),
+                encoding,
+                bloom_filter()?,
+            ))),
             DataType::Int64 | DataType::Timestamp(TimeUnit::Microsecond, _) => Self::Long(
                 Box::new(NumberColumn::new(pages(), encoding, bloom_filter()?)),
             ),

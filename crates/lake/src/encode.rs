@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_schema::{ArrowError, Schema as ArrowSchema};
 use bytes::Bytes;
 use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -32,6 +32,9 @@ pub struct WriteOptions {
     pub row_group_bytes: u64,
     /// Zstandard level, 1 to 22. Higher is smaller and slower. Default: 1.
     pub zstd_level: i32,
+    /// Whether integers and texts that hardly repeat are written as `DELTA_BINARY_PACKED` and `DELTA_LENGTH_BYTE_ARRAY`: smaller,
+    /// but Spark's vectorized reader knows both only since Iceberg 1.11. Default: false, plain.
+    pub delta_encodings: bool,
     /// The column that gets a bloom filter. Default: none.
     pub bloom_column: Option<String>,
     /// Columns that get lower and upper bounds wherever they stand in the table. Default: none.
@@ -50,6 +53,7 @@ impl Default for WriteOptions {
             target_file_bytes: 128 << 20,
             row_group_bytes: 32 << 20,
             zstd_level: 1,
+            delta_encodings: false,
             bloom_column: None,
             bounded_columns: Vec::new(),
             n_bounded_columns: 100,
@@ -162,7 +166,7 @@ impl Encoder {
 
     /// Writes one file, which begins with the rows of `slices`, and these with `first`.
     fn file(&mut self, first: &Rows, mut slices: Vec<Rows>) -> Result<EncodedFile, ParquetError> {
-        let encodings = encoding::choose(&first.columns, self.n_rows);
+        let encodings = encoding::choose(&first.columns, self.n_rows, self.options.delta_encodings);
         let properties = Arc::new(self.properties(&encodings)?);
         // What a row takes at least; a small file then hardly grows.
         let mut bytes = Vec::with_capacity((64 * self.n_rows).min(1 << 20));
@@ -286,12 +290,9 @@ impl Encoder {
             let column = ColumnPath::new(vec![field.name().to_owned()]);
             properties = match encoding {
                 ColumnEncoding::Dictionary => properties,
-                ColumnEncoding::Plain => {
+                ColumnEncoding::Plain | ColumnEncoding::Delta => {
                     properties.set_column_dictionary_enabled(column.clone(), false)
                 }
-                ColumnEncoding::Delta => properties
-                    .set_column_dictionary_enabled(column.clone(), false)
-                    .set_column_encoding(column.clone(), Encoding::DELTA_BINARY_PACKED),
             };
             if !self.is_indexed(field.name()) {
                 properties = properties

@@ -57,7 +57,7 @@ pub(crate) async fn rewrite(
     known: &RangeSet,
     mut attempt: impl FnMut() -> u64,
 ) -> Result<Rewritten, LakeError> {
-    let layout = Arc::new(FileLayout::new(table)?);
+    let layout = table.layout()?;
     let mut files = Vec::new();
     for file in &receipt.data_files {
         let bytes = match table.storage().get(&file.location).await {

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::access::StorageAccess;
 use crate::catalog::{Committed, TableState};
 use crate::error::LakeError;
+use crate::layout::FileLayout;
 use crate::manifests::{ListedManifests, current_manifests};
 use crate::metadata::{UpdateError, updated};
 use crate::name::TableName;
@@ -30,6 +31,8 @@ pub struct Table {
     references: Arc<OnceLock<Arc<References>>>,
     /// Those of the current snapshot, when this process wrote their list.
     manifests: Option<Arc<ListedManifests>>,
+    /// What its files look like, once some are written; the same after commits that leave the schema as it is.
+    layout: Arc<OnceLock<Arc<FileLayout>>>,
 }
 
 impl Table {
@@ -57,7 +60,22 @@ impl Table {
             storage,
             references: Arc::new(state.references.map(OnceLock::from).unwrap_or_default()),
             manifests: None,
+            layout: Arc::default(),
         })
+    }
+
+    /// What its files look like.
+    ///
+    /// # Errors
+    ///
+    /// As for [`FileLayout::new`].
+    pub(crate) fn layout(&self) -> Result<Arc<FileLayout>, LakeError> {
+        self.check_writable()?;
+        if let Some(known) = self.layout.get() {
+            return Ok(known.clone());
+        }
+        let layout = Arc::new(FileLayout::new(self)?);
+        Ok(self.layout.get_or_init(|| layout).clone())
     }
 
     /// Returns the table as a commit of these updates left it: what the catalog answered, if that is at hand, and
@@ -82,7 +100,11 @@ impl Table {
             access: self.access.clone(), // Which answers to commits do not repeat.
             ..state
         };
-        Ok(Self::new(self.name.clone(), state, self.storage.clone())?)
+        let mut table = Self::new(self.name.clone(), state, self.storage.clone())?;
+        if table.metadata.current_schema() == self.metadata.current_schema() {
+            table.layout = Arc::clone(&self.layout);
+        }
+        Ok(table)
     }
 
     /// Its branches and tags. Of a table that is [`Table::after`] a commit those that the commit knew of: not good for what

@@ -9,7 +9,6 @@ use crate::data_file::DataFile;
 use crate::encode::{EncodedFile, Encoder, WriteOptions};
 use crate::error::LakeError;
 use crate::lake::Lake;
-use crate::layout::FileLayout;
 use crate::part::split;
 use crate::table::Table;
 use crate::token::BatchId;
@@ -38,7 +37,7 @@ impl Lake {
         batch: &BatchId,
         options: &WriteOptions,
     ) -> Result<Vec<DataFile>, LakeError> {
-        let layout = FileLayout::new(table)?;
+        let layout = table.layout()?;
         let mut storing = Storing::default();
         let n_rows = batches.iter().map(RecordBatch::num_rows).sum();
         let (whole, rows) = (table.clone(), batches.to_vec());

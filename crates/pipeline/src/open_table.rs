@@ -287,6 +287,7 @@ fn write_options(
         target_file_bytes: settings.target_file_bytes.bytes(),
         row_group_bytes: settings.row_group_bytes.bytes(),
         zstd_level: settings.zstd_level,
+        delta_encodings: settings.delta_encodings,
         bloom_column: id,
         bounded_columns: first.into_iter().flatten().collect(),
         threads: Some(cpu.pool()),

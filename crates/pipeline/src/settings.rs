@@ -28,6 +28,10 @@ pub use self::{
 /// All settings. `settings::reference` prints what each means.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of its own in `calve.toml`"
+)]
 pub struct Settings {
     /// A directory, or `s3://bucket/prefix`. Default: `.calve/warehouse`.
     pub warehouse: Warehouse,
@@ -75,6 +79,8 @@ pub struct Settings {
     pub row_group_bytes: ByteSize,
     /// Zstandard level of data files, 1 to 22. Default: 1.
     pub zstd_level: i32,
+    /// Whether data files may have Parquet's delta encodings, which not every reader knows. Default: false.
+    pub delta_encodings: bool,
     /// Most that one payload may have once inflated, where each event counts [`crate::EVENT_BYTES`] at least. Default: 256 MiB,
     /// but in `ingest` on Lambda no more than a quarter of its memory.
     pub max_payload_inflated_bytes: ByteSize,
@@ -236,6 +242,7 @@ impl Default for Settings {
             target_file_bytes: ByteSize::new(128 << 20),
             row_group_bytes: ByteSize::new(32 << 20),
             zstd_level: 1,
+            delta_encodings: false,
             max_payload_inflated_bytes: ByteSize::new(256 << 20),
             deadline_margin_ms: 5_000,
             threads: 0,

@@ -3,11 +3,20 @@
 use super::{Form, Reading, S_PER_DAY, US_PER_S, parse_date};
 
 /// A day that was read, so that the next time of the same day need not work it out.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct LastDay {
     text: [u8; 10],
     /// Days since 1970-01-01.
     day: i64,
+}
+
+impl Default for LastDay {
+    fn default() -> Self {
+        Self {
+            text: *b"1970-01-01",
+            day: 0,
+        }
+    }
 }
 
 impl LastDay {
@@ -125,6 +134,15 @@ mod tests {
         ] {
             check(text.as_bytes(), Some(false));
         }
+        let mut none_yet = LastDay::default();
+        for quoted in [
+            b"\"\0\0\0\0\0\0\0\0\0\0T12:00:00Z\"",
+            b"\"0000-00-00T12:00:00Z\"",
+        ] {
+            assert_eq!(none_yet.read_quoted(quoted), None);
+        }
+        let epoch = none_yet.read_quoted(b"\"1970-01-01T00:00:01Z\"");
+        assert_eq!(epoch.map(|(reading, _)| reading.time_us), Some(1_000_000));
         for n_bytes in 0..=22 {
             let cut = &b"\"2013-01-10T07:58:30Z\""[..n_bytes];
             assert_eq!(last_day.read_quoted(cut).is_some(), n_bytes == 22);

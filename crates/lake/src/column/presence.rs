@@ -35,6 +35,7 @@ impl Presence {
     /// Adds rows; without `nulls` each has a value.
     pub(crate) fn append(&mut self, nulls: Option<&NullBuffer>, n_rows: usize) {
         match nulls.filter(|nulls| nulls.null_count() > 0) {
+            Some(nulls) if nulls.null_count() == n_rows => return self.append_nulls(n_rows),
             Some(nulls) => {
                 self.rows().append_buffer(nulls.inner());
                 self.n_nulls += nulls.null_count();
@@ -77,5 +78,43 @@ impl Presence {
         }
         self.rows = None;
         (self.n_rows, self.n_nulls) = (0, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn levels_are_those_of_all_rows_however_they_came(
+            steps in prop::collection::vec((prop::collection::vec(any::<bool>(), 1..12), 0..4_u8), 0..12),
+        ) {
+            let mut presence = Presence::new(true);
+            let mut rows = Vec::new();
+            for (mut step, kind) in steps {
+                match kind {
+                    0 => step.fill(true),
+                    1 | 2 => step.fill(false),
+                    _ => {}
+                }
+                if kind == 1 {
+                    presence.append_nulls(step.len());
+                } else {
+                    presence.append(Some(&NullBuffer::from(step.as_slice())), step.len());
+                }
+                rows.extend(step);
+            }
+            let n_nulls = rows.iter().filter(|has_value| !**has_value).count();
+            prop_assert_eq!((presence.n_rows(), presence.n_nulls()), (rows.len(), n_nulls));
+            let (mut levels, mut expected) = (Vec::new(), vec![0; 4]);
+            presence.take_levels(&mut levels);
+            let mut bits = BooleanBufferBuilder::new(rows.len());
+            bits.append_slice(&rows);
+            write_levels(bits.as_slice(), rows.len(), n_nulls, &mut expected);
+            prop_assert_eq!(&levels[4..], &expected[4..]);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Columns of texts: by dictionary or as they are.
+//! Columns of texts: by dictionary, each behind its length, or all behind all lengths.
 
 use std::hash::BuildHasher;
 
@@ -11,10 +11,12 @@ use parquet::basic::Encoding;
 use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
 
+use super::delta::write_delta;
 use super::extremes::Extremes;
 use super::indices::{index_width, write_hybrid};
 use super::page::{ColumnChunk, DataPage, PAGE_BYTES, PAGE_ROWS, Pages, with_body};
 use super::presence::Presence;
+use crate::encoding::ColumnEncoding;
 
 /// So many rows are taken before the size of the page is looked at again.
 const STEP_ROWS: usize = 1024;
@@ -37,15 +39,18 @@ pub(crate) struct TextColumn {
     by_dictionary: bool,
     /// The values of the page by dictionary…
     indices: Vec<u32>,
-    /// …or plain, each behind its length.
+    /// …or plain, each behind its length…
     plain: Vec<u8>,
+    /// …which stand here instead when they are written as differences.
+    lengths: Option<Vec<i64>>,
     /// Of the plain values of the page.
     extremes: PlainExtremes,
     bloom_filter: Option<Sbbf>,
 }
 
 impl TextColumn {
-    pub(crate) fn new(pages: Pages, by_dictionary: bool, bloom_filter: Option<Sbbf>) -> Self {
+    pub(crate) fn new(pages: Pages, encoding: ColumnEncoding, bloom_filter: Option<Sbbf>) -> Self {
+        let by_dictionary = encoding == ColumnEncoding::Dictionary;
         Self {
             presence: Presence::new(pages.nullable()),
             pages,
@@ -53,6 +58,7 @@ impl TextColumn {
             by_dictionary,
             indices: Vec::new(),
             plain: Vec::new(),
+            lengths: (encoding == ColumnEncoding::Delta).then(Vec::new),
             extremes: PlainExtremes::default(),
             bloom_filter,
         }
@@ -136,7 +142,7 @@ impl TextColumn {
             match &mut self.dictionary {
                 Some(dictionary) if self.by_dictionary => {
                     let place = |key: i32| {
-                        // Arrow has checked the keys of rows that are not null.
+                        // A key of a row that is not null is none but that of an entry.
                         let key = usize::try_from(key).unwrap_or_default();
                         if places[key] == NO_PLACE {
                             places[key] = dictionary.index(texts.value(key).as_bytes());
@@ -174,7 +180,13 @@ impl TextColumn {
     #[inline]
     fn push_plain(&mut self, text: &[u8]) {
         self.extremes.note(text);
-        push_plain(text, &mut self.plain);
+        match &mut self.lengths {
+            Some(lengths) => {
+                lengths.push(i64::try_from(text.len()).unwrap_or(i64::MAX));
+                self.plain.extend_from_slice(text);
+            }
+            None => push_plain(text, &mut self.plain),
+        }
         if let Some(filter) = &mut self.bloom_filter {
             filter.insert(text);
         }
@@ -207,8 +219,16 @@ impl TextColumn {
                     (Encoding::RLE_DICTIONARY, dictionary.extremes(&self.indices))
                 }
                 _ => {
+                    let encoding = match &mut self.lengths {
+                        Some(lengths) => {
+                            write_delta(lengths, body);
+                            lengths.clear();
+                            Encoding::DELTA_LENGTH_BYTE_ARRAY
+                        }
+                        None => Encoding::PLAIN,
+                    };
                     body.extend_from_slice(&self.plain);
-                    (Encoding::PLAIN, self.extremes.take())
+                    (encoding, self.extremes.take())
                 }
             };
             self.pages.add(DataPage {

@@ -17,7 +17,6 @@ use super::keys::open;
 use crate::data_file::DataFile;
 use crate::error::LakeError;
 use crate::lake::Lake;
-use crate::layout::FileLayout;
 use crate::table::Table;
 use crate::token::{BatchId, Token};
 
@@ -83,7 +82,7 @@ impl Kept {
         object: Bytes,
         left_out: Vec<u32>,
     ) -> Result<Self, LakeError> {
-        let layout = FileLayout::new(table)?;
+        let layout = table.layout()?;
         let fields = table.schema().as_struct().fields();
         let opened = open(object, Some(fields)).map_err(|source| LakeError::ReadTable {
             table: table.name().clone(),

@@ -11,7 +11,8 @@ use arrow_array::{
 use arrow_schema::{DataType, TimeUnit};
 use lake::{ColumnDefinition, FileLayout, Lake, TableDefinition, WriteOptions, encode, split};
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
+use parquet::basic::Encoding;
+use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::properties::ReaderProperties;
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -279,6 +280,7 @@ mod costly_tests {
             draws in prop::collection::vec((draws(), prop_oneof![1_u64..50, 900_u64..3000, Just(21_000)]), 1..4),
             row_group_bytes in prop_oneof![Just(20_000_u64), Just(32 << 20)],
             filtered in prop::sample::select(&COLUMNS[..]),
+            delta_encodings: bool,
         ) {
             let batches: Vec<RecordBatch> = draws
                 .iter()
@@ -290,6 +292,7 @@ mod costly_tests {
                 .collect();
             let options = WriteOptions {
                 row_group_bytes,
+                delta_encodings,
                 bloom_column: Some(filtered.to_owned()),
                 ..WriteOptions::default()
             };
@@ -317,6 +320,43 @@ fn a_dictionary_that_grows_too_large_is_followed_by_plain_pages() {
         rows(few, 93_000, 5000),
     ];
     check(&batches, &WriteOptions::default());
+}
+
+/// The encodings of all data pages of a file of ids, times and few kinds.
+fn page_encodings(delta_encodings: bool) -> Vec<Encoding> {
+    let (_directory, table) = table();
+    let texts = StringArray::from_iter_values((0..1000).map(|n| format!("id-{}", n * 7_919)));
+    let longs = Int64Array::from_iter_values((0..1000).map(|n| n * n));
+    let columns: [(&str, ArrayRef); 2] = [("text", Arc::new(texts)), ("long", Arc::new(longs))];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let options = WriteOptions {
+        delta_encodings,
+        ..WriteOptions::default()
+    };
+    let parts = split(&table, &[batch]).unwrap();
+    let files = encode(&parts[0], &FileLayout::new(&table).unwrap(), &options).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(files[0].bytes.clone()).unwrap();
+    let columns = reader.metadata().row_group(0).columns().iter();
+    columns.flat_map(ColumnChunkMetaData::encodings).collect()
+}
+
+#[test]
+fn only_encodings_that_every_reader_knows_are_written_unless_others_are_asked_for() {
+    let common = page_encodings(false);
+    let is_common = |encoding| {
+        matches!(
+            encoding,
+            Encoding::PLAIN | Encoding::RLE | Encoding::RLE_DICTIONARY
+        )
+    };
+    assert!(common.iter().copied().all(is_common), "{common:?}");
+    let all = page_encodings(true);
+    for delta in [
+        Encoding::DELTA_BINARY_PACKED,
+        Encoding::DELTA_LENGTH_BYTE_ARRAY,
+    ] {
+        assert!(all.contains(&delta), "{all:?}");
+    }
 }
 
 #[test]

@@ -58,7 +58,7 @@ const FLAG: &str = "write `true` or `false`";
 
 /// All settings, in the order of the reference table.
 #[rustfmt::skip] // One key, one block: the table is read far more often than changed.
-pub(super) const KEYS: [Key; 52] = [
+pub(super) const KEYS: [Key; 53] = [
     key("warehouse", Kind::Text, "write the path of a directory, or `s3://bucket/prefix`",
         "Where tables, quarantine and large receipts are: a directory, made when absent, or `s3://bucket/prefix`."),
     key("catalog_uri", Kind::Text, URL,
@@ -105,6 +105,8 @@ pub(super) const KEYS: [Key; 52] = [
         "Size at which a row group is closed, encoded; bounds the memory of writing."),
     key("zstd_level", Kind::Number, "write a number from 1 to 22",
         "Zstandard level of data files. Higher is smaller and slower."),
+    key("delta_encodings", Kind::Flag, FLAG,
+        "Whether integers and texts that hardly repeat are written as `DELTA_BINARY_PACKED` and `DELTA_LENGTH_BYTE_ARRAY`: smaller files, for readers that know them. Spark does since Iceberg 1.11; before, its vectorized reader refuses such files. Without it files have plain and dictionary pages, which every reader knows."),
     key("max_payload_inflated_bytes", Kind::Text, SIZE,
         "Most that one payload may have after base64, gzip and zstd; each event counts as 64 bytes at least. By default `ingest` on Lambda takes no more than a quarter of its memory. A record beyond it by itself is quarantined; what no longer fits beside others is delivered again. `calve ingest` has limits of its own."),
     key("deadline_margin_ms", Kind::Number, "write milliseconds as a number",
