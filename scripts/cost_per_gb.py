@@ -7,7 +7,7 @@ gives it: it never sees events.
 from dataclasses import dataclass, replace
 
 import cost_model as model
-from cost_flow import GB, Workload, most_events
+from cost_flow import GB, CostError, Workload, most_events
 from cost_text import money, number, share, summed
 
 MEMORY_MB = [128, 512, 1769, 3008]
@@ -70,6 +70,14 @@ def of_kind(lines, chosen):
 def fits(function, memory_mb, inputs):
     """Whether a full payload does not take more memory than there is."""
     return inputs.assumed[f"{function}_peak_mib"] <= memory_mb
+
+
+def sizes_of(function, inputs):
+    """The sizes of memory that a full payload fits in, rising."""
+    sizes = [size for size in MEMORY_MB if fits(function, size, inputs)]
+    if not sizes:
+        raise CostError(f"a full payload takes {inputs.assumed[f'{function}_peak_mib']} MiB in {function}: more than the largest size, {MEMORY_MB[-1]:,} MB")
+    return sizes
 
 
 @dataclass
@@ -175,16 +183,18 @@ def facts(values, inputs, workload):
     single, ten, hundred = packed = [replace(workload, events_per_message=n) for n in (1, 10, 100)]
     alone = replace(single, by_url=True)
     one, of_ten, of_hundred = (money(model.total(bill(values, inputs, load))) for load in packed)
-    sums = [model.total(bill(values, inputs, hundred, size)) for size in MEMORY_MB]
-    small, medium, *_, large = MEMORY_MB
+    sizes = sizes_of("ingest", inputs)
+    sums = [model.total(bill(values, inputs, hundred, size)) for size in sizes]
+    small, large = sizes[0], sizes[-1]
     usual = values["compute"]["ingest"]["memory_mb"]
-    ms = {size: f"{duration(values, inputs, hundred, size).billed_ms:,.0f}" for size in (small, medium, usual, large)}
+    first, *between, last = ((f"{duration(values, inputs, hundred, size).billed_ms:,.0f}", size) for size in sorted({*sizes[:2], usual, large}))
+    times = "".join([f"{first[0]} ms at {first[1]:,} MB", *(f", {ms} at {size:,}" for ms, size in between), f" and {last[0]} at {last[1]:,}"])
     return "\n".join([
         f"* **Packing decides, memory hardly matters.** With 1, 10 and 100 events in a message a GB costs ${one}, ${of_ten} and ${of_hundred} with an ingest of {usual:,} MB, through Firehose ${money(firehose(inputs, workload))};"
         f" {cheaper_from(values, inputs, workload)}. With 100 in a message it costs between ${money(min(sums))} and ${money(max(sums))} whatever the memory: {share(bill(values, inputs, hundred), 'ingest:', 'commit:')} of that are Lambda's.",
         f"* **{cheapest(values, inputs, workload)}** Up to a core, processor time costs the same at any size, since half of the memory takes twice as long; but waiting ({inputs.assumed['ingest_wait_ms']} ms) is paid for by the"
         f" MB. So single events by the URL, which mostly wait, are billed {ratio(values, inputs, alone, usual, small)} times as many MB-ms at {usual:,} MB as at {small}, the nearly full payloads of the queue {ratio(values, inputs, hundred, usual, small)} times.",
-        f"* **Memory buys time.** Such a payload takes {ms[small]} ms at {small} MB, {ms[medium]} at {medium}, {ms[usual]} at {usual:,} and {ms[large]} at {large:,}, where {large / inputs.assumed['full_core_mb']:.1f} cores are paid for and"
+        f"* **Memory buys time.** Such a payload takes {times}, where {large / inputs.assumed['full_core_mb']:.1f} cores are paid for and"
         f" {inputs.assumed['ingest_cores']} kept busy. {too_small(inputs)}",
     ])  # fmt: skip
 
@@ -211,8 +221,7 @@ def cheapest(values, inputs, workload):
     best = {}
     for packing in packings(workload, inputs):
         if packing.fits:
-            sizes = [size for size in MEMORY_MB if fits("ingest", size, inputs)]
-            size = min(sizes, key=lambda size: model.total(bill(values, inputs, packing.workload, size)))
+            size = min(sizes_of("ingest", inputs), key=lambda size: model.total(bill(values, inputs, packing.workload, size)))
             best.setdefault(size, []).append(packing.name)
     if len(best) == 1:
         return f"{next(iter(best)):,} MB are cheapest at every packing."

@@ -305,6 +305,20 @@ class PerGb(unittest.TestCase):
         self.assertNotIn("too small", of_commit)
         self.assertIn("too much for 128 MB", per_gb.too_small(inputs))
 
+    def test_memory_that_a_payload_does_not_fit_in_is_no_fact(self):
+        load = flow.Workload(event_bytes=100)
+        inputs = replace(INPUTS, assumed=ASSUMED | {"ingest_peak_mib": 513})
+        facts = per_gb.facts(PLAIN, inputs, load)
+        sums = [model.total(per_gb.bill(PLAIN, inputs, replace(load, events_per_message=100), size)) for size in (1769, 3008)]
+        self.assertIn(f"it costs between ${per_gb.money(min(sums))} and ${per_gb.money(max(sums))} whatever the memory", facts)
+        self.assertIn("1,769 MB are cheapest", facts)
+        self.assertRegex(facts, r"Such a payload takes [\d,]+ ms at 1,769 MB and [\d,]+ at 3,008, where")
+        self.assertEqual(re.findall(r"\b(?:128|512) MB", facts), ["128 MB", "512 MB"])  # Those that are too small.
+
+    def test_a_payload_that_no_size_holds_is_refused(self):
+        with self.assertRaisesRegex(flow.CostError, "3009 MiB in ingest"):
+            per_gb.sizes_of("ingest", replace(INPUTS, assumed=ASSUMED | {"ingest_peak_mib": 3009}))
+
     def test_with_the_environment_s_own_memory_it_is_what_a_million_events_cost_by_their_size(self):
         inputs, values = costs.read_inputs(), costs.read_environments(costs.INFRASTRUCTURE / "environments")["prod"]
         load = flow.Workload(events_per_message=10)
