@@ -251,10 +251,11 @@ def renamed(event):
 
 def kinesis_event(lines, number):
     """As many of these lines as one invocation may have, each a record behind those of the invocations before."""
-    records, n_bytes, now_s = [], 0, round(time.time(), 3)
-    for n, line in enumerate(lines):
+    now_s = round(time.time(), 3)
+
+    def record(n, line):
         sequence = 49_590_338_271_490_256_608_559_692_538_361_571_095_921_575_989_136_588_898 + number * 1_000_000 + n
-        record = {
+        return {
             "kinesis": {
                 "kinesisSchemaVersion": "1.0", "partitionKey": "1", "sequenceNumber": str(sequence),
                 "data": base64.b64encode(line.encode()).decode(), "approximateArrivalTimestamp": now_s,
@@ -263,27 +264,33 @@ def kinesis_event(lines, number):
             "invokeIdentityArn": "arn:aws:iam::000000000000:role/bench", "awsRegion": "us-east-1",
             "eventSourceARN": "arn:aws:kinesis:us-east-1:000000000000:stream/bench",
         }  # fmt: skip
-        n_bytes += len(json.dumps(record)) + 1
-        if n_bytes > PAYLOAD_BYTES - 100:
-            break
-        records.append(record)
-    return json.dumps({"Records": records}).encode()
+
+    return filled(record(n, line) for n, line in enumerate(lines))
 
 
 def sqs_event(bodies):
     """As many of these bodies as one invocation may have."""
-    now_ms, records, n_bytes = int(time.time() * 1e3), [], 0
-    for n, body in enumerate(bodies):
-        record = {
+    now_ms = int(time.time() * 1e3)
+
+    def record(n, body):
+        return {
             "messageId": str(uuid.UUID(int=n)), "receiptHandle": "r", "body": body, "md5OfBody": "", "awsRegion": "us-east-1",
             "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:bench", "messageAttributes": {},
             "attributes": {"SentTimestamp": str(now_ms), "ApproximateFirstReceiveTimestamp": str(now_ms), "ApproximateReceiveCount": "1", "SenderId": "s"},
         }  # fmt: skip
+
+    return filled(record(n, body) for n, body in enumerate(bodies))
+
+
+def filled(records):
+    """The event of as many of these records as one invocation may have."""
+    taken, n_bytes = [], 0
+    for record in records:
         n_bytes += len(json.dumps(record)) + 1
         if n_bytes > PAYLOAD_BYTES - 100:
             break
-        records.append(record)
-    return json.dumps({"Records": records}).encode()
+        taken.append(record)
+    return json.dumps({"Records": taken}).encode()
 
 
 def messages_of_events(bin_directory):
