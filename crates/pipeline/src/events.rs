@@ -62,7 +62,12 @@ impl Refused<'_> {
     /// The reason for a person.
     pub(crate) fn reason(&self) -> String {
         match &self.reason {
-            Reason::Event(refusal) => refusal.explain(self.bytes),
+            Reason::Event(refusal) => match half_pair(self.bytes) {
+                Some(half) if **refusal == Refusal::NotJson => {
+                    format!("{}: {half}", refusal.explain(self.bytes))
+                }
+                _ => refusal.explain(self.bytes),
+            },
             Reason::Rest(flaw) => format!("not JSON: {flaw}"),
             Reason::Record(error) => error.to_string(),
             Reason::Internal => "this record made the flattener fail".to_owned(),
@@ -78,6 +83,18 @@ impl Refused<'_> {
             reason: self.reason(),
         }
     }
+}
+
+/// Names what makes bytes no text when it is half of a surrogate pair: a trigger's envelope can say such a thing in an escape.
+fn half_pair(bytes: &[u8]) -> Option<String> {
+    let at = std::str::from_utf8(bytes).err()?.valid_up_to();
+    let &[0xED, high @ 0xA0..=0xBF, low @ 0x80..=0xBF, ..] = &bytes[at..] else {
+        return None;
+    };
+    let unit = 0xD000 | u16::from(high & 0x3F) << 6 | u16::from(low & 0x3F);
+    Some(format!(
+        "`\\u{unit:04x}` at byte {at} is half of a surrogate pair, so no text"
+    ))
 }
 
 /// What there is to count of the refused events.

@@ -151,7 +151,7 @@ fn direct(body: &Bytes, request_id: &str, now_us: i64) -> Result<Delivery, Failu
     let value = trimmed(body);
     let bytes = match &value[..] {
         [b'"', content @ .., b'"'] => {
-            // Copied, since a string that means nothing is quarantined as it came.
+            // Copied, so that an escape that is none, should one come through, leaves the string as it came for the quarantine.
             let mut string = BytesMut::from(content);
             unescape(&mut string).map(|n_bytes| string.freeze().slice(..n_bytes))
         }

@@ -83,6 +83,9 @@ fn unreadable_body(why: &str) -> Failure {
 }
 
 /// Reads the messages of one invocation, whose bytes become their bodies.
+///
+/// What a body says is not judged here. One that is no text, for half of a surrogate pair in it, goes on as the bytes it has: its
+/// broken event ends in the quarantine. To give it back by name instead would bring it round until the queue gives it up.
 pub(super) fn read(
     messages: Vec<Message>,
     mut envelope: BytesMut,

@@ -87,27 +87,25 @@ pub(super) fn read(
     let shard = shard.unwrap_or_default();
     check(&records, &arn, &shard)?;
 
-    let mut places = Vec::with_capacity(records.len());
+    let mut all_data = Vec::with_capacity(records.len());
     for StreamRecord { data, sequence, .. } in &records {
-        let n_bytes = decode(&mut envelope[data.clone()]).ok_or_else(|| {
-            unreadable(
-                "Kinesis",
-                format!("the `data` of record {sequence} is not base64"),
-            )
+        let decoded = decode(&mut envelope[data.clone()]).ok_or_else(|| {
+            let what = format!("the `data` of record {sequence} is none that JSON allows");
+            unreadable("Kinesis", what)
         })?;
-        places.push(data.start..data.start + n_bytes);
+        all_data.push((data.start, decoded));
     }
     let bodies = envelope.freeze();
     let stream = arn.rsplit_once('/').map_or(arn.as_str(), |(_, name)| name);
     let records = records
         .into_iter()
-        .zip(places)
-        .map(|(record, place)| Record {
+        .zip(all_data)
+        .map(|(record, (start, decoded))| Record {
             source_id: format!("{stream}/{shard}/{}", record.sequence),
             delivery_id: record.sequence,
             arrival_us: record.arrival_us,
-            body: bodies.slice(place),
-            is_base64: false,
+            body: bodies.slice(start..start + decoded.n_bytes),
+            is_base64: !decoded.is_base64,
         });
     let records = records.collect();
     let source = SourceBatch::shard("kinesis", format!("{arn}/{shard}"));
@@ -117,12 +115,30 @@ pub(super) fn read(
     ))
 }
 
-/// Decodes the content of a JSON string where it stands; how many bytes it has then.
-fn decode(base64: &mut [u8]) -> Option<usize> {
+/// What became of the content of a JSON string, where it stands.
+#[derive(Debug, PartialEq)]
+struct Decoded {
+    n_bytes: usize,
+    /// Whether it was base64, and is decoded. Anything else stays as it came.
+    is_base64: bool,
+}
+
+/// Decodes the content of a JSON string where it stands. `None` when it is none that JSON allows.
+///
+/// What is not base64 goes on as a record that still is to be decoded, since the pipeline then refuses that record alone, with
+/// its bytes and the reason. The whole delivery would never land, or the record, given back by name: the shard would stand until
+/// its records are given up.
+fn decode(base64: &mut [u8]) -> Option<Decoded> {
     // Some write `/` as `\/`.
     let n_bytes = unescape(base64)?;
-    let decoded = STANDARD.decode_inplace(&mut base64[..n_bytes]).ok()?;
-    Some(decoded.len())
+    let base64 = &mut base64[..n_bytes];
+    // Decoding begins to write before it knows.
+    let decoded = STANDARD.check(base64).ok();
+    let decoded = decoded.and_then(|()| Some(STANDARD.decode_inplace(base64).ok()?.len()));
+    Some(Decoded {
+        n_bytes: decoded.unwrap_or(n_bytes),
+        is_base64: decoded.is_some(),
+    })
 }
 
 /// Refuses what is not a range of one shard.
@@ -161,20 +177,28 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check_decoded(base64: &str, expected: Option<&[u8]>) {
+    fn check_decoded(base64: &str, is_base64: bool, expected: &[u8]) {
         let mut bytes = base64.as_bytes().to_vec();
-        let decoded = decode(&mut bytes).map(|n_bytes| &bytes[..n_bytes]);
-        assert_eq!(decoded, expected, "{base64}");
+        let decoded = decode(&mut bytes).unwrap();
+        assert_eq!(&bytes[..decoded.n_bytes], expected, "{base64}");
+        assert_eq!(decoded.is_base64, is_base64, "{base64}");
     }
 
     #[test]
     fn data_is_decoded_where_it_stands() {
-        check_decoded("e30=", Some(b"{}"));
-        check_decoded("", Some(b""));
-        check_decoded(r"Pz8\/Pz8\/", Some(b"??????"));
-        check_decoded("e30", None);
-        check_decoded("e3 0=", None);
-        check_decoded("-_-_", None);
+        check_decoded("e30=", true, b"{}");
+        check_decoded("", true, b"");
+        check_decoded(r"Pz8\/Pz8\/", true, b"??????");
+    }
+
+    #[test]
+    fn what_is_not_base64_stays_as_it_came() {
+        let long_and_broken_late = format!("{}!", "Pz8/".repeat(100));
+        for data in ["e30", "e3 0=", "-_-_", &long_and_broken_late] {
+            check_decoded(data, false, data.as_bytes());
+        }
+        check_decoded(r"\/\ud800", false, b"/\xed\xa0\x80");
+        assert_eq!(decode(&mut br"e30=\x".to_owned()), None);
     }
 
     #[track_caller]

@@ -68,7 +68,6 @@ fn an_envelope_of_which_a_part_cannot_be_read_comes_again_as_a_whole() {
         r#""body":"{}""#,
         r#""messageId":7,"body":"{}""#,
         r#""messageId":"1","body":{"a":1}"#,
-        r#""messageId":"1","body":"\ud800""#,
         r#""messageId":"1","body":"{}","attributes":{"SentTimestamp":7}"#,
     ] {
         let envelope = format!(r#"{{"Records":[{{"eventSource":"aws:sqs",{record}}}]}}"#);
@@ -78,11 +77,47 @@ fn an_envelope_of_which_a_part_cannot_be_read_comes_again_as_a_whole() {
         r#""eventID":"s:1""#,
         r#""kinesis":{"sequenceNumber":"1","approximateArrivalTimestamp":1}"#,
         r#""kinesis":{"sequenceNumber":"1","approximateArrivalTimestamp":null,"data":"e30="}"#,
-        r#""kinesis":{"sequenceNumber":"1","approximateArrivalTimestamp":1,"data":"e30"},"eventID":"s:1","eventSourceARN":"a""#,
     ] {
         let envelope = format!(r#"{{"Records":[{{"eventSource":"aws:kinesis",{record}}}]}}"#);
         check_refused(&envelope, "UnreadableEnvelope");
     }
+}
+
+#[test]
+fn a_message_that_is_no_text_keeps_its_bytes_and_its_neighbours() {
+    let payload = payload_of(
+        r#"{"Records":[{"eventSource":"aws:sqs","messageId":"1","body":"{\"a\":1}"},
+            {"eventSource":"aws:sqs","messageId":"2","body":"{\"a\":\"\ud83d\"}\n{}"},
+            {"eventSource":"aws:sqs","messageId":"3","body":"{\"a\":\"\ud83d\ude00\"}"}]}"#,
+    );
+    let bodies = payload.unwrap().records.into_iter();
+    let bodies: Vec<Bytes> = bodies.map(|record| record.body).collect();
+    assert_eq!(bodies[0], r#"{"a":1}"#);
+    assert_eq!(bodies[1], &b"{\"a\":\"\xed\xa0\xbd\"}\n{}"[..]);
+    assert_eq!(bodies[2], r#"{"a":"😀"}"#);
+}
+
+#[test]
+fn a_record_that_is_not_base64_keeps_its_bytes_and_its_neighbours() {
+    let record = |sequence: u8, data: &str| {
+        format!(
+            r#"{{"eventSource":"aws:kinesis","eventID":"s:{sequence}","eventSourceARN":"a","kinesis":{{"sequenceNumber":"{sequence}","approximateArrivalTimestamp":1.5,"data":"{data}"}}}}"#
+        )
+    };
+    let records = [record(1, "e30="), record(2, "{e30="), record(3, "e30=")];
+    let payload = payload_of(format!(r#"{{"Records":[{}]}}"#, records.join(",")));
+    let records = payload.unwrap().records;
+    let found = records
+        .iter()
+        .map(|record| (&record.delivery_id[..], &record.body[..], record.is_base64));
+    assert_eq!(
+        found.collect::<Vec<_>>(),
+        [
+            ("1", &b"{}"[..], false),
+            ("2", b"{e30=", true),
+            ("3", b"{}", false),
+        ]
+    );
 }
 
 #[test]

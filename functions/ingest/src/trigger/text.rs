@@ -22,8 +22,12 @@ pub(super) fn place_of(value: &RawValue, text: &str) -> Option<Range<usize>> {
     text.get(place.clone()).is_some().then_some(place)
 }
 
-/// Resolves the escapes of a string where it stands; how many bytes it has then. `None` when an escape is none of JSON, or is
-/// half of a surrogate pair; the bytes are worth nothing after that.
+/// Resolves the escapes of a string where it stands; how many bytes it has then. `None` when an escape is none of JSON; the bytes
+/// are worth nothing after that.
+///
+/// Half of a surrogate pair, which JSON lets escapes say and no text can hold, becomes the three bytes that UTF-8 would have for
+/// it (WTF-8, as `serde_json` reads strings into bytes). So nothing of what came is lost, and since these bytes are no UTF-8, only
+/// the event around them is refused: its neighbours in the record and the other records of the delivery land.
 pub(super) fn unescape(string: &mut [u8]) -> Option<usize> {
     let first = memchr::memchr(b'\\', string).unwrap_or(string.len());
     let (mut from, mut to) = (first, first);
@@ -54,9 +58,9 @@ pub(super) fn unescape(string: &mut [u8]) -> Option<usize> {
             b'b' => 0x8,
             b'f' => 0xc,
             b'u' => {
-                let (scalar, n_bytes) = scalar(&string[from..])?;
-                // A scalar has at most as many bytes as its escape, which is read.
-                to += scalar.encode_utf8(&mut string[to..]).len();
+                let (code_point, n_bytes) = code_point(&string[from..])?;
+                // It has at most as many bytes as its escape, which is read.
+                to += encode(code_point, &mut string[to..]);
                 from += n_bytes;
                 continue;
             }
@@ -77,8 +81,9 @@ fn n_plain(word: [u8; 8]) -> usize {
     (found.trailing_zeros() / 8) as usize
 }
 
-/// The scalar of the `\u` at the front, and how many bytes its escape has: twelve for a pair of surrogates.
-fn scalar(escape: &[u8]) -> Option<(char, usize)> {
+/// The code point of the `\u` at the front, and how many bytes its escape has: twelve for a pair of surrogates. Half of a pair
+/// stands for itself.
+fn code_point(escape: &[u8]) -> Option<(u32, usize)> {
     let unit = |at: usize| {
         let digits = escape.get(at..at + 4)?.iter();
         digits.copied().try_fold(0, |unit, digit| {
@@ -86,33 +91,72 @@ fn scalar(escape: &[u8]) -> Option<(char, usize)> {
         })
     };
     let first = unit(2)?;
-    if !(0xD800..0xDC00).contains(&first) {
-        return Some((char::from_u32(first)?, 6));
+    let high = first.checked_sub(0xD800).filter(|&high| high < 0x400);
+    let low = || {
+        let second = escape.get(6..8).filter(|next| *next == b"\\u");
+        let low = second.and_then(|_| unit(8))?.checked_sub(0xDC00)?;
+        (low < 0x400).then_some(low)
+    };
+    Some(match high.and_then(|high| Some((high, low()?))) {
+        Some((high, low)) => (0x10000 + (high << 10) + low, 12),
+        None => (first, 6),
+    })
+}
+
+/// Writes a code point to the front, as UTF-8 or, half of a pair, as UTF-8 would; how many bytes it has.
+fn encode(code_point: u32, to: &mut [u8]) -> usize {
+    if let Some(scalar) = char::from_u32(code_point) {
+        return scalar.encode_utf8(to).len();
     }
-    let second = escape.get(6..8).filter(|next| *next == b"\\u");
-    let second = second.and_then(|_| unit(8))?;
-    let low = second.checked_sub(0xDC00).filter(|&low| low < 0x400)?;
-    let scalar = char::from_u32(0x10000 + ((first - 0xD800) << 10) + low)?;
-    Some((scalar, 12))
+    let [.., high, low] = code_point.to_be_bytes();
+    to[..3].copy_from_slice(&[0xED, 0x80 | (high & 0xF) << 2 | low >> 6, 0x80 | low & 0x3F]);
+    3
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fmt;
+
     use proptest::prelude::*;
+    use serde::{Deserialize, Deserializer, de::Visitor};
 
     use super::*;
 
+    /// The bytes of a string, as `serde_json` has them for those who can take halves of surrogate pairs.
+    #[derive(Deserialize)]
+    #[serde(transparent)]
+    struct Content(#[serde(deserialize_with = "content")] Vec<u8>);
+
+    fn content<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        struct Bytes;
+
+        impl Visitor<'_> for Bytes {
+            type Value = Vec<u8>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+                Ok(bytes.to_vec())
+            }
+        }
+
+        deserializer.deserialize_bytes(Bytes)
+    }
+
     /// What becomes of the content of a string, and what `serde_json` says of it.
     #[track_caller]
-    fn check(content: &str) {
+    fn check(content: &str) -> Option<Vec<u8>> {
         let mut bytes = content.as_bytes().to_vec();
         let ours = unescape(&mut bytes).map(|n_bytes| bytes[..n_bytes].to_vec());
-        let theirs: Option<String> = serde_json::from_str(&format!("\"{content}\"")).ok();
-        assert_eq!(ours, theirs.map(String::into_bytes), "{content}");
+        let theirs: Option<Content> = serde_json::from_str(&format!("\"{content}\"")).ok();
+        assert_eq!(ours, theirs.map(|Content(bytes)| bytes), "{content}");
+        ours
     }
 
     #[test]
-    fn halves_of_pairs_and_unknown_escapes_are_refused() {
+    fn halves_of_pairs_are_kept_and_are_no_text() {
         for content in [
             r"\ud83d",
             r"\ud83dx",
@@ -120,6 +164,18 @@ mod tests {
             r"\ud83d\u0041",
             r"\ude00",
             r"\ud83d\ud83d",
+            r"\ud83d\ud83d\ude00",
+            r"\udfff\ud800",
+            r"\ud83d\\ude00",
+        ] {
+            let bytes = check(content).expect(content);
+            assert!(std::str::from_utf8(&bytes).is_err(), "{content}");
+        }
+    }
+
+    #[test]
+    fn unknown_escapes_are_refused() {
+        for content in [
             r"\x",
             r"\u12",
             r"\u12g4",
@@ -127,8 +183,9 @@ mod tests {
             r"1234567\",
             r"\",
             r"12345\u00",
+            r"\ud83d\u12",
         ] {
-            check(content);
+            assert_eq!(check(content), None);
         }
     }
 

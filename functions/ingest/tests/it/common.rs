@@ -74,6 +74,15 @@ impl Function {
         self.invoke_until(request_id, payload, 60_000).await
     }
 
+    /// Invokes with what no [`Value`] can hold.
+    pub(crate) async fn invoke_bytes(
+        &self,
+        request_id: &str,
+        payload: impl Into<Bytes>,
+    ) -> Result<Value, Failure> {
+        self.invoke_with(request_id, payload.into(), 60_000).await
+    }
+
     /// Invokes when the deadline is now.
     pub(crate) async fn invoke_late(
         &self,
@@ -89,11 +98,20 @@ impl Function {
         payload: &Value,
         left_ms: u64,
     ) -> Result<Value, Failure> {
+        let body = Bytes::from(serde_json::to_vec(payload).unwrap());
+        self.invoke_with(request_id, body, left_ms).await
+    }
+
+    async fn invoke_with(
+        &self,
+        request_id: &str,
+        body: Bytes,
+        left_ms: u64,
+    ) -> Result<Value, Failure> {
         let now_us = NOW.parse::<jiff::Timestamp>().unwrap().as_microsecond();
         let mut lambda = lambda_runtime::Context::default();
         lambda.request_id = request_id.to_owned();
         lambda.deadline = u64::try_from(now_us / 1_000).unwrap() + left_ms;
-        let body = Bytes::from(serde_json::to_vec(payload).unwrap());
         let moment = Moment {
             now_us,
             seed: self.seed.fetch_add(1, Ordering::Relaxed),
@@ -158,8 +176,6 @@ impl Function {
 
     /// What is in the quarantine, as `record: bytes`.
     pub(crate) fn quarantined(&self) -> Vec<String> {
-        let objects = files(self.directory.path(), "zst").into_iter();
-        let read = |path| pipeline::quarantine::read(&std::fs::read(path).unwrap()).unwrap();
         let text = |event: pipeline::QuarantinedEvent| {
             format!(
                 "{}: {}",
@@ -167,7 +183,13 @@ impl Function {
                 String::from_utf8_lossy(&event.payload())
             )
         };
-        objects.flat_map(read).map(text).collect()
+        self.quarantined_events().into_iter().map(text).collect()
+    }
+
+    pub(crate) fn quarantined_events(&self) -> Vec<pipeline::QuarantinedEvent> {
+        let objects = files(self.directory.path(), "zst").into_iter();
+        let read = |path| pipeline::quarantine::read(&std::fs::read(path).unwrap()).unwrap();
+        objects.flat_map(read).collect()
     }
 
     /// How many rows the table has, as its current snapshot says.

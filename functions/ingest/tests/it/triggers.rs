@@ -29,6 +29,66 @@ async fn sqs_messages_land_and_only_what_must_come_again_is_named() {
 }
 
 #[tokio::test]
+async fn a_broken_event_of_a_message_harms_no_other_event_or_message() {
+    let function = Function::start().await;
+    let event = |id: &str| format!(r#"{{"id":"{id}","event_time":"2025-11-20T10:00:00Z"}}"#);
+    let message = |id: &str, body: &str| {
+        let body = serde_json::to_string(body).unwrap();
+        // An escape of an escape becomes the escape itself: half of a pair, cut in two by its sender.
+        let body = body.replace("\\\\ud83d", "\\ud83d");
+        format!(r#"{{"eventSource":"aws:sqs","messageId":"{id}","body":{body}}}"#)
+    };
+    let lines = format!("{}\n{}\n{}", event("a"), event(r"\ud83d"), event("b"));
+    let messages = [message("m1", &lines), message("m2", &event("c"))];
+    let envelope = format!(r#"{{"Records":[{}]}}"#, messages.join(","));
+    let answer = function.invoke_bytes("r1", envelope).await.unwrap();
+
+    assert_eq!(answer, json!({ "batchItemFailures": [] }));
+    assert_eq!(function.column("id"), ["a", "b", "c"]);
+    let [event] = &function.quarantined_events()[..] else {
+        panic!("one event");
+    };
+    assert_eq!((&event.source_id[..], event.source_index), ("m1", Some(1)));
+    let bytes = event.payload();
+    assert!(bytes.starts_with(b"{\"id\":\"\xed\xa0\xbd\","));
+    assert_eq!(event.kind, "not_json");
+    assert_eq!(
+        event.reason,
+        r"not JSON: invalid unicode code point at line 1 column 8: `\ud83d` at byte 7 is half of a surrogate pair, so no text"
+    );
+}
+
+#[tokio::test]
+async fn a_record_of_a_stream_that_is_not_base64_ends_in_the_quarantine_alone() {
+    let function = Function::start().await;
+    function
+        .invoke("r1", &fixture("kinesis.json"))
+        .await
+        .unwrap();
+    let (rows, n_quarantined) = (function.rows(), function.quarantined().len());
+
+    let function = Function::start().await;
+    let mut payload = fixture("kinesis.json");
+    let first = payload["Records"][0]["kinesis"]["data"].take();
+    let mut broken = first.as_str().unwrap().to_owned();
+    broken.insert(1, '!');
+    payload["Records"][0]["kinesis"]["data"] = broken.as_str().into();
+    let answer = function.invoke("r1", &payload).await.unwrap();
+    assert_eq!(answer, json!({ "batchItemFailures": [] }));
+    assert_eq!(function.rows(), rows[1..]);
+    let events = function.quarantined_events();
+    assert_eq!(events.len(), n_quarantined + 1);
+    let event = events.iter().find(|event| event.kind == "not_base64");
+    let event = event.unwrap();
+    assert_eq!(event.payload(), broken.as_bytes());
+    assert!(event.envelope_is_base64);
+    assert_eq!(
+        event.reason,
+        "the body is not base64: Invalid symbol 33, offset 1."
+    );
+}
+
+#[tokio::test]
 async fn an_sns_envelope_in_an_sqs_message_is_unwrapped() {
     let function = Function::start().await;
     function
