@@ -60,3 +60,69 @@ impl<S: Service<LambdaInvocation>> Service<LambdaInvocation> for KeepingBodies<S
         self.inner.call(invocation)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::future::{Ready, ready};
+
+    use lambda_runtime::service_fn;
+
+    use super::*;
+
+    /// What the handler's service is given instead of this body.
+    fn given(bodies: &Bodies, body: &'static str) -> Bytes {
+        let echo = |invocation: LambdaInvocation| -> Ready<Result<Bytes, Infallible>> {
+            ready(Ok(invocation.body))
+        };
+        let (parts, ()) = http::Response::new(()).into_parts();
+        let invocation = LambdaInvocation {
+            parts,
+            body: Bytes::from_static(body.as_bytes()),
+            context: lambda_runtime::Context::default(),
+        };
+        let Ok(given) = bodies.layer(service_fn(echo)).call(invocation).into_inner();
+        given
+    }
+
+    #[test]
+    fn the_handler_s_service_sees_null_and_the_body_is_taken_once() {
+        let bodies = Bodies::default();
+        assert_eq!(bodies.take(), "");
+        assert_eq!(given(&bodies, r#" {"a":1} "#), "null");
+        assert_eq!(bodies.take(), r#" {"a":1} "#);
+        assert_eq!(bodies.take(), "");
+    }
+
+    #[test]
+    fn a_body_that_nobody_took_gives_way_to_the_next_one() {
+        let bodies = Bodies::default();
+        given(&bodies, "1");
+        given(&bodies, "2");
+        assert_eq!(bodies.take(), "2");
+        assert_eq!(bodies.take(), "");
+    }
+
+    #[test]
+    fn a_service_that_is_busy_says_so_through_the_layer() {
+        struct Busy;
+
+        impl Service<LambdaInvocation> for Busy {
+            type Response = Bytes;
+            type Error = Infallible;
+            type Future = Ready<Result<Bytes, Infallible>>;
+
+            fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+                Poll::Pending
+            }
+
+            fn call(&mut self, invocation: LambdaInvocation) -> Self::Future {
+                ready(Ok(invocation.body))
+            }
+        }
+
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        let ready = Bodies::default().layer(Busy).poll_ready(&mut context);
+        assert!(ready.is_pending());
+    }
+}
