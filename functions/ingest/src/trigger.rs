@@ -92,6 +92,14 @@ fn parse<'a, T: Deserialize<'a>>(trigger: &str, text: &'a str) -> Result<T, Fail
     serde_json::from_str(text).map_err(|error| unreadable(trigger, error))
 }
 
+/// A part of an envelope, where there is one, as its own type.
+fn part<'a, T: Deserialize<'a>>(
+    trigger: &str,
+    part: Option<&'a RawValue>,
+) -> Result<Option<T>, Failure> {
+    part.map(|part| parse(trigger, part.get())).transpose()
+}
+
 /// An HTTP request. One that cannot be read, for a header say, is answered: its sender waits.
 fn request<T: for<'de> Deserialize<'de>>(
     text: &str,

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::envelope::EnvelopeRecord;
 use super::text::{place_of, unescape};
-use super::{Delivery, object, parse, unreadable};
+use super::{Delivery, object, parse, part, unreadable};
 use crate::{Failure, answer::Reply};
 
 /// What SNS puts around a message that it sends to a queue.
@@ -54,8 +54,8 @@ pub(super) fn messages(
             kind: "UnreadableEnvelope",
             message: "an SQS message has no `messageId`".to_owned(),
         })?;
-        let arn: Option<Cow<'_, str>> = of("SQS", record.event_source_arn)?;
-        let attributes: Option<Attributes<'_>> = of("SQS", record.attributes)?;
+        let arn: Option<Cow<'_, str>> = part("SQS", record.event_source_arn)?;
+        let attributes: Option<Attributes<'_>> = part("SQS", record.attributes)?;
         let sent = attributes.and_then(|attributes| attributes.sent_timestamp);
         Ok(Message {
             id: parse("SQS", id.get())?,
@@ -68,14 +68,6 @@ pub(super) fn messages(
         })
     });
     messages.collect()
-}
-
-/// A part of an envelope as its own type.
-fn of<'a, T: Deserialize<'a>>(
-    trigger: &str,
-    part: Option<&'a serde_json::value::RawValue>,
-) -> Result<Option<T>, Failure> {
-    part.map(|part| parse(trigger, part.get())).transpose()
 }
 
 fn unreadable_body(why: &str) -> Failure {

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::envelope::EnvelopeRecord;
 use super::text::{place_of, unescape};
-use super::{Delivery, parse, unreadable};
+use super::{Delivery, parse, part, unreadable};
 use crate::{Failure, answer::Reply};
 
 /// What Kinesis says of a record.
@@ -47,13 +47,11 @@ pub(super) fn records(
         let missing = |what| unreadable("Kinesis", format!("a record has no {what}"));
         let told = record.kinesis.ok_or_else(|| missing("`kinesis`"))?;
         let told: Told<'_> = parse("Kinesis", told.get())?;
-        let string = |part: Option<&RawValue>| -> Result<Option<String>, Failure> {
-            part.map(|part| parse("Kinesis", part.get())).transpose()
-        };
+        let event_id: Option<String> = part("Kinesis", record.event_id)?;
         Ok(StreamRecord {
-            stream_arn: string(record.event_source_arn)?,
+            stream_arn: part("Kinesis", record.event_source_arn)?,
             // `shardId-000000000006:4959…` → `shardId-000000000006`.
-            shard: string(record.event_id)?.and_then(|id| Some(id.split_once(':')?.0.to_owned())),
+            shard: event_id.and_then(|id| Some(id.split_once(':')?.0.to_owned())),
             sequence: told.sequence_number.into_owned(),
             arrival_us: arrival_us(told.approximate_arrival_timestamp)
                 .ok_or_else(|| missing("readable `approximateArrivalTimestamp`"))?,
