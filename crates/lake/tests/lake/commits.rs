@@ -7,7 +7,7 @@ use lake::{
     ReceiptOutcome, SqliteCatalog,
 };
 
-use crate::fakes::{Answer, BadDisk, Fault, Luck, UnluckyCatalog};
+use crate::fakes::{Answer, Disk, Fault, Luck, UnluckyCatalog};
 use crate::support::{NOW_MS, Warehouse, committed, options, outcomes};
 
 const MINUTE_MS: i64 = 60_000;
@@ -384,7 +384,7 @@ async fn a_full_disk_names_the_object_and_changes_nothing() {
         ".metadata.json",
     ] {
         let warehouse = Warehouse::new().await;
-        let lake = BadDisk::under(warehouse.directory.path(), Fault::Full(word.to_owned()));
+        let lake = Disk::under(warehouse.directory.path(), Fault::Full(word.to_owned()));
         let error = if word == "/data/" {
             let table = lake.load_table(&warehouse.name).await.unwrap().unwrap();
             let id = crate::support::batch_id(&table, "a");

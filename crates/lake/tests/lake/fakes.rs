@@ -125,41 +125,32 @@ impl Answer {
     }
 }
 
-/// What a [`BadDisk`] does with objects whose location holds a certain word.
-#[derive(Debug, Clone)]
-pub(crate) enum Fault {
-    /// It is full for them.
-    Full(String),
-    /// It cannot read them now.
-    Unreadable(String),
+/// What happens on a [`Disk`] before it does what it is asked.
+#[async_trait]
+pub(crate) trait Before: std::fmt::Debug + Send + Sync {
+    async fn put(&self, _location: &str, _n_bytes: usize) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    async fn get(&self, _location: &str) -> Result<(), StorageError> {
+        Ok(())
+    }
 }
 
-/// A disk with a fault.
+/// The local disk, on which something happens before.
 #[derive(Debug)]
-pub(crate) struct BadDisk {
-    pub(crate) fault: Fault,
-}
+pub(crate) struct Disk<B>(pub(crate) B);
 
 #[async_trait]
-impl Storage for BadDisk {
+impl<B: Before> Storage for Disk<B> {
     async fn put_new(&self, location: &str, bytes: Bytes) -> Result<Put, StorageError> {
-        match &self.fault {
-            Fault::Full(word) if location.contains(word) => Err(StorageError::Write {
-                location: location.to_owned(),
-                source: std::io::Error::from(std::io::ErrorKind::StorageFull).into(),
-            }),
-            _ => lake::LocalStorage.put_new(location, bytes).await,
-        }
+        self.0.put(location, bytes.len()).await?;
+        lake::LocalStorage.put_new(location, bytes).await
     }
 
     async fn get(&self, location: &str) -> Result<Bytes, StorageError> {
-        match &self.fault {
-            Fault::Unreadable(word) if location.contains(word) => Err(StorageError::Read {
-                location: location.to_owned(),
-                source: std::io::Error::from(std::io::ErrorKind::TimedOut).into(),
-            }),
-            _ => lake::LocalStorage.get(location).await,
-        }
+        self.0.get(location).await?;
+        lake::LocalStorage.get(location).await
     }
 
     async fn size(&self, location: &str) -> Result<Option<u64>, StorageError> {
@@ -175,10 +166,42 @@ impl Storage for BadDisk {
     }
 }
 
-impl BadDisk {
+/// What a disk cannot do with objects whose location holds a certain word.
+#[derive(Debug, Clone)]
+pub(crate) enum Fault {
+    /// It is full for them.
+    Full(String),
+    /// It cannot read them now.
+    Unreadable(String),
+}
+
+#[async_trait]
+impl Before for Fault {
+    async fn put(&self, location: &str, _n_bytes: usize) -> Result<(), StorageError> {
+        match self {
+            Self::Full(word) if location.contains(word) => Err(StorageError::Write {
+                location: location.to_owned(),
+                source: std::io::Error::from(std::io::ErrorKind::StorageFull).into(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    async fn get(&self, location: &str) -> Result<(), StorageError> {
+        match self {
+            Self::Unreadable(word) if location.contains(word) => Err(StorageError::Read {
+                location: location.to_owned(),
+                source: std::io::Error::from(std::io::ErrorKind::TimedOut).into(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Disk<Fault> {
     /// The lake of this warehouse on a disk with this fault.
     pub(crate) fn under(directory: &std::path::Path, fault: Fault) -> Lake {
-        lake_on(directory, Arc::new(Self { fault }))
+        lake_on(directory, Arc::new(Self(fault)))
     }
 }
 

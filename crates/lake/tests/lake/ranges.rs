@@ -13,7 +13,7 @@ use lake::{
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
 
-use crate::fakes::{Answer, BadDisk, Fault, Luck, UnluckyCatalog};
+use crate::fakes::{Answer, Disk, Fault, Luck, UnluckyCatalog};
 use crate::support::{
     DAY_US, NOW_MS, TODAY_US, Warehouse, committed, data_files, definition, options, outcomes,
 };
@@ -268,7 +268,7 @@ async fn a_receipt_whose_files_cannot_be_read_now_comes_again_alone() {
         Fault::Unreadable(unlucky.token.to_string()),
         Fault::Full(unlucky.token.to_string()),
     ] {
-        let lake = BadDisk::under(warehouse.directory.path(), fault);
+        let lake = Disk::under(warehouse.directory.path(), fault);
         let options = options(2);
         let report = lake.commit(&warehouse.name, receipts.clone(), &options);
         let found = outcomes(&report.await.unwrap());

@@ -6,11 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use lake::{DataFile, LakeError, Listed, Put, Storage, StorageError, WriteOptions};
-use tokio::sync::Barrier;
+use lake::{DataFile, LakeError, Storage, StorageError, WriteOptions};
+use tokio::sync::{Barrier, watch};
 
-use crate::fakes::{BadDisk, Fault, lake_on};
+use crate::fakes::{Before, Disk, Fault, lake_on};
 use crate::support::{Warehouse, batch, batch_id};
 
 /// A disk where so many data files are written at once or none is.
@@ -22,55 +21,63 @@ struct Meeting {
 }
 
 impl Meeting {
-    fn of(n_files: usize) -> Arc<Self> {
-        Arc::new(Self {
+    fn of(n_files: usize) -> Arc<Disk<Self>> {
+        Arc::new(Disk(Self {
             barrier: Barrier::new(n_files),
             n_inside: AtomicUsize::new(0),
             most_inside: AtomicUsize::new(0),
-        })
+        }))
     }
 }
 
 #[async_trait]
-impl Storage for Meeting {
-    async fn put_new(&self, location: &str, bytes: Bytes) -> Result<Put, StorageError> {
+impl Before for Meeting {
+    async fn put(&self, location: &str, _n_bytes: usize) -> Result<(), StorageError> {
         if location.contains("/data/") {
             let n_inside = self.n_inside.fetch_add(1, Ordering::SeqCst) + 1;
             self.most_inside.fetch_max(n_inside, Ordering::SeqCst);
             self.barrier.wait().await;
             self.n_inside.fetch_sub(1, Ordering::SeqCst);
         }
-        lake::LocalStorage.put_new(location, bytes).await
+        Ok(())
     }
+}
 
-    async fn get(&self, location: &str) -> Result<Bytes, StorageError> {
-        lake::LocalStorage.get(location).await
-    }
+/// A disk that never is done with a data file: their sizes, in the order in which they came.
+#[derive(Debug, Default)]
+struct Stuck(watch::Sender<Vec<usize>>);
 
-    async fn size(&self, location: &str) -> Result<Option<u64>, StorageError> {
-        lake::LocalStorage.size(location).await
-    }
-
-    async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StorageError> {
-        lake::LocalStorage.list(prefix).await
-    }
-
-    async fn delete(&self, location: &str) -> Result<(), StorageError> {
-        lake::LocalStorage.delete(location).await
+#[async_trait]
+impl Before for Stuck {
+    async fn put(&self, location: &str, n_bytes: usize) -> Result<(), StorageError> {
+        if location.contains("/data/") {
+            self.0.send_modify(|sizes| sizes.push(n_bytes));
+            std::future::pending::<()>().await;
+        }
+        Ok(())
     }
 }
 
 /// Writes a row for each of these ids, each of a partition of its own, through this storage.
 async fn write(storage: Arc<dyn Storage>, n_ids: usize) -> Result<Vec<DataFile>, LakeError> {
-    let warehouse = Warehouse::partitioned_by(&["id"]).await;
+    let ids: Vec<String> = (0..n_ids).map(|n| format!("{n:03}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    write_ids(storage, &["id"], &ids, &WriteOptions::default()).await
+}
+
+async fn write_ids(
+    storage: Arc<dyn Storage>,
+    partitioning: &[&str],
+    ids: &[&str],
+    options: &WriteOptions,
+) -> Result<Vec<DataFile>, LakeError> {
+    let warehouse = Warehouse::partitioned_by(partitioning).await;
     let lake = lake_on(warehouse.directory.path(), storage);
     let table = lake.load_table(&warehouse.name).await?.unwrap();
-    let ids: Vec<String> = (0..n_ids).map(|n| format!("{n:03}")).collect();
-    let rows: Vec<(i64, &str)> = ids.iter().map(|id| (0, id.as_str())).collect();
-    let options = WriteOptions::default();
+    let rows: Vec<(i64, &str)> = ids.iter().map(|id| (0, *id)).collect();
     let id = batch_id(&table, "a");
     let rows = [batch(&rows)];
-    lake.write(&table, &rows, &id, &options).await
+    lake.write(&table, &rows, &id, options).await
 }
 
 /// The same, but not forever: files may wait for others that never come.
@@ -91,7 +98,7 @@ async fn small_files_are_stored_side_by_side_and_told_in_order() {
     assert_eq!(numbers, expected);
     let locations: HashSet<&String> = files.iter().map(|file| &file.location).collect();
     assert_eq!(locations.len(), 8);
-    assert!(meeting.most_inside.load(Ordering::SeqCst) >= 4);
+    assert!(meeting.0.most_inside.load(Ordering::SeqCst) >= 4);
 }
 
 #[tokio::test]
@@ -102,14 +109,53 @@ async fn no_more_than_sixteen_files_are_on_their_way() {
     let never = Meeting::of(usize::MAX >> 1);
     let waiting = tokio::time::timeout(Duration::from_secs(2), write(never.clone(), 48));
     assert!(waiting.await.is_err());
-    let most_inside = never.most_inside.load(Ordering::SeqCst);
+    let most_inside = never.0.most_inside.load(Ordering::SeqCst);
     assert!((1..=16).contains(&most_inside), "{most_inside}");
+}
+
+#[tokio::test]
+async fn no_file_is_begun_while_eight_mebibytes_are_on_their_way() {
+    const MAX_BYTES: usize = 8 << 20;
+    // 20 MB of letters at random, so that they stay as many: more files than may be on their way, and fewer than sixteen.
+    let mut state = 1_u64;
+    let letters = std::iter::repeat_with(|| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        char::from(b'0' + (state >> 58) as u8)
+    });
+    let text: String = letters.take(20_000_000).collect();
+    let ids: Vec<&str> = (0..text.len() / 1_000)
+        .map(|n| &text[n * 1_000..][..1_000])
+        .collect();
+    let options = WriteOptions {
+        target_file_bytes: 1 << 20,
+        row_group_bytes: 1 << 20,
+        ..WriteOptions::default()
+    };
+    let stuck = Arc::new(Disk(Stuck::default()));
+    let mut sizes = stuck.0.0.subscribe();
+    let full = async {
+        let is_full = |sizes: &Vec<usize>| sizes.iter().sum::<usize>() >= MAX_BYTES;
+        sizes.wait_for(is_full).await.unwrap();
+        // More would come now.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        sizes.borrow().clone()
+    };
+    let writing = write_ids(stuck.clone(), &[], &ids, &options);
+    let sizes = tokio::select! {
+        sizes = tokio::time::timeout(Duration::from_mins(1), full) => sizes.unwrap(),
+        written = writing => panic!("{written:?}"),
+    };
+    let (_, others) = sizes.split_last().unwrap();
+    assert!(others.iter().sum::<usize>() < MAX_BYTES, "{sizes:?}");
+    assert!(sizes.len() < 16, "{sizes:?}");
 }
 
 #[tokio::test]
 async fn one_file_that_cannot_be_stored_is_named_among_many() {
     let fault = Fault::Full("-5.parquet".to_owned());
-    let error = write(Arc::new(BadDisk { fault }), 12).await.unwrap_err();
+    let error = write(Arc::new(Disk(fault)), 12).await.unwrap_err();
     assert!(
         matches!(&error, LakeError::StoreDataFile { n_rows: 1, source, .. } if source.to_string().contains("-5.parquet")),
         "{error:?}"
