@@ -9,6 +9,7 @@
 mod columns;
 mod contest;
 mod convert;
+mod ending;
 mod figure;
 mod memory;
 mod peer;
@@ -19,6 +20,7 @@ mod table;
 pub use columns::PathColumn;
 pub use contest::{Contestant, Stage, rust_peer, script};
 pub use convert::{Round, convert};
+pub use ending::ended;
 pub use figure::{Bound, Figure};
 pub use memory::{Line, mib, peak_bytes};
 pub use peer::{Converted, Peer, Work, peer_columns};

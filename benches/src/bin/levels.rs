@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use benches::{BenchTable, Result, lines, median, on_one_thread};
+use benches::{BenchTable, Result, ended, lines, median, on_one_thread};
 use clap::Parser;
 use generator::{Corpus, Settings};
 
@@ -32,13 +32,7 @@ struct Measured {
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    ended(run(&Args::parse()))
 }
 
 fn run(args: &Args) -> Result<()> {

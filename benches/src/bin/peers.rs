@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use benches::{Bar, Contestant, Result, Stage, bars, rust_peer, script, thousands};
+use benches::{Bar, Contestant, Result, Stage, bars, ended, rust_peer, script, thousands};
 use clap::Parser;
 use generator::{Corpus, Settings, Shape};
 
@@ -47,13 +47,7 @@ fn shape(name: &str) -> std::result::Result<Shape, String> {
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    ended(run(&Args::parse()))
 }
 
 fn run(args: &Args) -> Result<()> {

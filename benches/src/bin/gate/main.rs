@@ -11,7 +11,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-use benches::{Contestant, Figure, Result, Stage, rust_peer, script, thousands};
+use benches::{Contestant, Figure, Result, Stage, ended, rust_peer, script, thousands};
 use clap::Parser;
 use generator::{Corpus, Settings, Shape};
 
@@ -41,21 +41,13 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            let mut text = format!("error: {error}");
-            let mut cause = error.source();
-            while let Some(error) = cause {
-                text.push_str("\ncaused by: ");
-                text.push_str(&error.to_string());
-                cause = error.source();
-            }
-            let _ = writeln!(std::io::stderr(), "{text}");
+    ended(run(&Args::parse()).map(|is_reached| {
+        if is_reached {
+            ExitCode::SUCCESS
+        } else {
             ExitCode::FAILURE
         }
-    }
+    }))
 }
 
 /// Measures and prints; whether all gates were reached.
