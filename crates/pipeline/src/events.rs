@@ -62,12 +62,14 @@ impl Refused<'_> {
     /// The reason for a person.
     pub(crate) fn reason(&self) -> String {
         match &self.reason {
-            Reason::Event(refusal) => match half_pair(self.bytes) {
-                Some(half) if **refusal == Refusal::NotJson => {
-                    format!("{}: {half}", refusal.explain(self.bytes))
+            Reason::Event(refusal) => {
+                let reason = refusal.explain(self.bytes);
+                let bytes = (**refusal == Refusal::NotJson).then_some(self.bytes);
+                match bytes.and_then(half_pair) {
+                    Some(half) => format!("{reason}: {half}"),
+                    None => reason,
                 }
-                _ => refusal.explain(self.bytes),
-            },
+            }
             Reason::Rest(flaw) => format!("not JSON: {flaw}"),
             Reason::Record(error) => error.to_string(),
             Reason::Internal => "this record made the flattener fail".to_owned(),
@@ -361,6 +363,23 @@ mod tests {
         });
         all.unwrap();
         told
+    }
+
+    #[test]
+    fn half_of_a_surrogate_pair_is_named_and_no_other_bytes_are() {
+        for (bytes, expected) in [
+            (&b"\xed\xa0\x80"[..], Some((0xd800, 0))),
+            (b"\"\xc3\xa9\xed\xbf\xbf\"", Some((0xdfff, 3))),
+            (b"\xed\x9f\xbf", None), // The last scalar before them.
+            (b"\xed\xa0", None),
+            (b"\xff\xed\xa0\x80", None),
+            (b"{}", None),
+        ] {
+            let expected = expected.map(|(unit, at): (u16, usize)| {
+                format!("`\\u{unit:x}` at byte {at} is half of a surrogate pair, so no text")
+            });
+            assert_eq!(half_pair(bytes), expected, "{bytes:x?}");
+        }
     }
 
     #[test]
