@@ -10,7 +10,8 @@ usage: scripts/bench.sh [FILTER] [--quick] criterion: flattening, Parquet, and b
                                           other shapes, and the memory of fresh processes
        scripts/bench.sh --gate --short    the same on 20,000 events, without parsing alone, quick to build: lower gates
        scripts/bench.sh --peers [--shape SHAPE] [OPTIONS]
-                                          beside DuckDB, pyarrow, a Lambda in Python, arrow-json, and parsing alone, in turns;
+                                          beside DuckDB, pyarrow, a Lambda in Python, arrow-json, and parsing alone, in turns (one
+                                          that cannot do it gets a row with its reason);
                                           writes benches/results/peers-SHAPE.md and .svg
        scripts/bench.sh --levels [OPTIONS] what each Zstandard level costs and saves
        scripts/bench.sh --writers [OPTIONS]

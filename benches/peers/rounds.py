@@ -17,11 +17,18 @@ def arguments():
 
 
 def serve(version, output, convert):
-    """Answers {"version"} at once, and {"seconds", "n_rows", "file_bytes"} for every line; `convert` returns the rows."""
+    """Answers {"version"} at once, and {"seconds", "n_rows", "file_bytes"} for every line; `convert` returns the rows.
+
+    When `convert` fails the answer is {"error"}, and the last one.
+    """
     print(json.dumps({"version": version}), flush=True)
     for _ in sys.stdin:
         started = time.perf_counter()
-        n_rows = convert()
+        try:
+            n_rows = convert()
+        except Exception as error:
+            print(json.dumps({"error": f"{type(error).__name__}: {error}"}), flush=True)
+            return
         seconds = time.perf_counter() - started
         answer = {"seconds": seconds, "n_rows": n_rows, "file_bytes": os.path.getsize(output)}
         print(json.dumps(answer), flush=True)

@@ -96,7 +96,8 @@ impl Peer {
     ///
     /// # Errors
     ///
-    /// When it ends or says something else; its own message is on the standard error.
+    /// When it gives up, with its reason; when it ends without one or says something else, and then its own message is on the
+    /// standard error.
     pub fn convert(&mut self) -> Result<Converted> {
         let rounds = self.rounds.as_mut().ok_or("the peer was stopped")?;
         writeln!(rounds)?;
@@ -106,9 +107,15 @@ impl Peer {
     fn answer<T: for<'de> Deserialize<'de>>(&mut self) -> Result<T> {
         let mut answer = String::new();
         if self.answers.read_line(&mut answer)? == 0 {
-            return Err("the peer ended; its message stands above".into());
+            self.rounds = None;
+            let status = self.child.wait()?;
+            return Err(format!("ended with {status}").into());
         }
-        Ok(serde_json::from_str(&answer)?)
+        let answer: Value = serde_json::from_str(&answer)?;
+        match answer["error"].as_str() {
+            Some(reason) => Err(reason.into()),
+            None => Ok(serde_json::from_value(answer)?),
+        }
     }
 }
 
@@ -159,5 +166,37 @@ fn find_arrays(value: &Value, pointer: &mut String, arrays: &mut BTreeSet<String
             }
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What becomes of the second round of a peer that does this in it.
+    #[track_caller]
+    fn check_given_up(second: &str, expected: &str) {
+        let hello = r#"echo '{"version":"x"}'"#;
+        let first = r#"read -r line; echo '{"seconds":0.5,"n_rows":7,"file_bytes":9}'"#;
+        let mut program = Command::new("sh");
+        program.args(["-c", &format!("{hello}; {first}; read -r line; {second}")]);
+        let nowhere = Path::new("");
+        let work = Work {
+            columns: nowhere,
+            events: nowhere,
+            output: nowhere,
+            zstd_level: 1,
+            n_threads: 1,
+        };
+        let mut peer = Peer::start(program, &work).unwrap();
+        assert_eq!(peer.version(), "x");
+        assert_eq!(peer.convert().unwrap().n_rows, 7);
+        assert_eq!(peer.convert().unwrap_err().to_string(), expected);
+    }
+
+    #[test]
+    fn a_peer_that_gives_up_has_its_reason_or_how_it_ended() {
+        check_given_up(r#"echo '{"error":"too deep"}'"#, "too deep");
+        check_given_up("exit 3", "ended with exit status: 3");
     }
 }

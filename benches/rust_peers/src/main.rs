@@ -68,14 +68,21 @@ fn main() -> Result<()> {
     }
 }
 
-/// Says who it is, and does a round for every line on the standard input.
+/// Says who it is, and does a round for every line on the standard input, until one fails.
 fn serve(version: &str, mut round: impl FnMut() -> Result<(u64, u64)>) -> Result<()> {
     let mut out = std::io::stdout();
     writeln!(out, "{}", serde_json::json!({ "version": version }))?;
     for line in std::io::stdin().lock().lines() {
         line?;
         let started = Instant::now();
-        let (n_rows, file_bytes) = round()?;
+        let (n_rows, file_bytes) = match round() {
+            Ok(converted) => converted,
+            Err(error) => {
+                let answer = serde_json::json!({ "error": error.to_string() });
+                writeln!(out, "{answer}")?;
+                return Err(error);
+            }
+        };
         let seconds = started.elapsed().as_secs_f64();
         let answer =
             serde_json::json!({ "seconds": seconds, "n_rows": n_rows, "file_bytes": file_bytes });

@@ -63,7 +63,7 @@ fn run(args: &Args) -> Result<()> {
     let mut entries = entries(args, &stage)?;
     for round in 0..args.rounds {
         for entry in &mut entries {
-            entry.contestant.take_turn()?;
+            entry.take_turn()?;
         }
         eprint_progress(round + 1, args.rounds);
     }
@@ -103,14 +103,49 @@ enum Kind {
 struct Entry {
     kind: Kind,
     contestant: Contestant,
+    /// Why it takes no more turns.
+    gave_up: Option<String>,
+}
+
+impl Entry {
+    fn new(kind: Kind, contestant: Contestant) -> Self {
+        Self {
+            kind,
+            contestant,
+            gave_up: None,
+        }
+    }
+
+    /// Does the work once. A peer that cannot do it is told of in the table; only if ours cannot the run ends.
+    fn take_turn(&mut self) -> Result<()> {
+        if self.gave_up.is_some() {
+            return Ok(());
+        }
+        match self.contestant.take_turn() {
+            Err(error) if self.kind != Kind::Ours => {
+                // In one line of a table.
+                let reason = error.to_string().replace('|', r"\|");
+                let words: Vec<&str> = reason.split_whitespace().collect();
+                self.gave_up = Some(words.join(" "));
+                Ok(())
+            }
+            taken => taken,
+        }
+    }
+
+    /// Its time; not a number when it gave up.
+    fn seconds(&self) -> f64 {
+        match self.gave_up {
+            Some(_) => f64::NAN,
+            None => self.contestant.seconds(),
+        }
+    }
 }
 
 fn entries(args: &Args, stage: &Stage) -> Result<Vec<Entry>> {
     let mut all = Vec::new();
     for n_threads in [1, 2] {
-        let contestant = stage.ours(n_threads)?;
-        let kind = Kind::Ours;
-        all.push(Entry { kind, contestant });
+        all.push(Entry::new(Kind::Ours, stage.ours(n_threads)?));
     }
     let python = |name: &str| script(&args.python, &args.scripts, &format!("{name}.py"));
     let rust = |name: &str| rust_peer(&args.rust_peers, name);
@@ -124,8 +159,7 @@ fn entries(args: &Args, stage: &Stage) -> Result<Vec<Entry>> {
         (rust("sonic-rs"), "sonic-rs", 2, Kind::ParsesOnly),
     ];
     for (program, name, n_threads, kind) in peers {
-        let contestant = stage.peer(program, name, n_threads)?;
-        all.push(Entry { kind, contestant });
+        all.push(Entry::new(kind, stage.peer(program, name, n_threads)?));
     }
     Ok(all)
 }
@@ -158,35 +192,53 @@ impl Report<'_> {
         );
         let measure_s = self.seconds_of(Kind::Measure, 1);
         for entry in &self.entries {
-            let seconds = entry.contestant.seconds();
+            if let Some(reason) = &entry.gave_up {
+                let n_threads = entry.contestant.n_threads;
+                let _ = writeln!(
+                    table,
+                    "| {} | {n_threads} | gave up: {reason} | – | – | – |",
+                    label(entry)
+                );
+                continue;
+            }
+            let seconds = entry.seconds();
             let compression = match entry.kind {
                 Kind::ParsesOnly => "–".to_owned(),
                 _ => format!("{:.1}", self.json_bytes / entry.contestant.file_bytes()),
             };
             let _ = writeln!(
                 table,
-                "| {} | {} | {:.0} | {} | {:.2}× | {compression} |",
+                "| {} | {} | {:.0} | {} | {} | {compression} |",
                 label(entry),
                 entry.contestant.n_threads,
                 self.json_bytes / seconds / 1e6,
                 thousands(self.args.events as f64 / seconds),
-                measure_s / seconds,
+                times(measure_s / seconds),
             );
         }
         let bound_s = self.bound_s();
-        let _ = writeln!(
-            table,
-            "| parsing alone, then our encoding: the bound of whoever parses first | 1 | {:.0} | {} | {:.2}× | – |\n",
-            self.json_bytes / bound_s / 1e6,
-            thousands(self.args.events as f64 / bound_s),
-            measure_s / bound_s,
-        );
+        if bound_s.is_finite() {
+            let _ = writeln!(
+                table,
+                "| parsing alone, then our encoding: the bound of whoever parses first | 1 | {:.0} | {} | {} | – |",
+                self.json_bytes / bound_s / 1e6,
+                thousands(self.args.events as f64 / bound_s),
+                times(measure_s / bound_s),
+            );
+        }
         let scaling = |kind| self.seconds_of(kind, 1) / self.seconds_of(kind, 2);
         let (ours, parsing) = (scaling(Kind::Ours), scaling(Kind::ParsesOnly));
+        let beside = if parsing.is_finite() {
+            format!(
+                ", parsing alone {parsing:.2}×, which is {:.2} of it",
+                ours / parsing
+            )
+        } else {
+            String::new()
+        };
         let _ = writeln!(
             table,
-            "Two threads against one: Calve {ours:.2}×, parsing alone {parsing:.2}×, which is {:.2} of it; both threads wrote the same bytes.",
-            ours / parsing
+            "\nTwo threads against one: Calve {ours:.2}×{beside}; both threads wrote the same bytes."
         );
         table
     }
@@ -201,15 +253,16 @@ impl Report<'_> {
     fn seconds_of(&self, kind: Kind, n_threads: usize) -> f64 {
         let is_it = |entry: &&Entry| entry.kind == kind && entry.contestant.n_threads == n_threads;
         let found = self.entries.iter().find(is_it);
-        found.map_or(f64::NAN, |entry| entry.contestant.seconds())
+        found.map_or(f64::NAN, Entry::seconds)
     }
 
     fn picture(&self) -> String {
         let bars_of: Vec<Bar> = self
             .entries
             .iter()
+            .filter(|entry| entry.gave_up.is_none())
             .map(|entry| {
-                let value = self.json_bytes / entry.contestant.seconds() / 1e6;
+                let value = self.json_bytes / entry.seconds() / 1e6;
                 let threads = match entry.contestant.n_threads {
                     1 => "1 thread".to_owned(),
                     n => format!("{n} threads"),
@@ -223,6 +276,15 @@ impl Report<'_> {
             })
             .collect();
         bars("JSON to zstd Parquet, MB of JSON per second", &bars_of)
+    }
+}
+
+/// A ratio; nothing where there is nothing to compare with.
+fn times(ratio: f64) -> String {
+    if ratio.is_finite() {
+        format!("{ratio:.2}×")
+    } else {
+        "–".to_owned()
     }
 }
 
@@ -243,4 +305,85 @@ fn machine() -> String {
         .map_or("an unknown processor", |(_, model)| model.trim());
     let n_cpus = std::thread::available_parallelism().map_or(0, usize::from);
     format!("{n_cpus} virtual cores of {model}")
+}
+
+#[cfg(test)]
+mod tests {
+    use benches::{Converted, Round};
+
+    use super::*;
+
+    /// One that takes so many seconds in each turn, and fails in the turns behind them.
+    fn entry(kind: Kind, name: &str, n_threads: usize, seconds: &'static [f64]) -> Entry {
+        let mut turns = seconds.iter();
+        let turn = move || {
+            let &seconds = turns.next().ok_or("no | here,\n  and so on")?;
+            Ok(Round::of_peer(Converted {
+                seconds,
+                n_rows: 10,
+                file_bytes: 100,
+            }))
+        };
+        Entry::new(kind, Contestant::new(name, n_threads, 10, turn))
+    }
+
+    fn report_of(args: &Args, mut entries: Vec<Entry>) -> Result<Report<'_>> {
+        for _ in 0..args.rounds {
+            for entry in &mut entries {
+                entry.take_turn()?;
+            }
+        }
+        Ok(Report {
+            args,
+            json_bytes: 1e9,
+            entries,
+        })
+    }
+
+    fn args() -> Args {
+        Args::parse_from([
+            "peers",
+            "--python=-",
+            "--rust-peers=-",
+            "--rounds=2",
+            "--events=100",
+        ])
+    }
+
+    #[test]
+    fn a_peer_that_gives_up_is_a_row_with_its_reason() {
+        let args = args();
+        let entries = vec![
+            entry(Kind::Ours, "Calve", 1, &[1.0, 1.0]),
+            entry(Kind::Ours, "Calve", 2, &[0.5, 0.5]),
+            entry(Kind::Measure, "DuckDB", 1, &[2.0]),
+            entry(Kind::Peer, "pyarrow", 2, &[4.0, 4.0]),
+        ];
+        let report = report_of(&args, entries).unwrap();
+        let table = report.table();
+        let rows: Vec<&str> = table
+            .lines()
+            .filter(|line| line.starts_with("| "))
+            .collect();
+        assert_eq!(
+            rows[2..],
+            [
+                "| Calve | 1 | 1000 | 100 | – | 10000000.0 |",
+                "| Calve | 2 | 2000 | 200 | – | 10000000.0 |",
+                r"| DuckDB | 1 | gave up: no \| here, and so on | – | – | – |",
+                "| pyarrow | 2 | 250 | 25 | – | 10000000.0 |",
+            ]
+        );
+        assert!(!table.contains("NaN"), "{table}");
+        let picture = report.picture();
+        assert!(picture.contains("pyarrow") && !picture.contains("DuckDB"));
+        assert!(!picture.contains("NaN"), "{picture}");
+    }
+
+    #[test]
+    fn ours_that_fails_ends_the_run() {
+        let args = args();
+        let error = report_of(&args, vec![entry(Kind::Ours, "Calve", 1, &[1.0])]);
+        assert!(error.err().unwrap().to_string().starts_with("no | here"));
+    }
 }
