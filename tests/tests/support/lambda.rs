@@ -142,6 +142,8 @@ impl Drop for Lambda {
         // There is nobody left to be told.
         let _ = self.emulator.wait();
         if std::thread::panicking() {
+            // What was said last may still be on its way to the log, and is what tells the cause.
+            std::thread::sleep(Duration::from_millis(500));
             eprintln!("{}", self.log.text.lock().unwrap());
         }
     }
