@@ -293,6 +293,8 @@ thread_local! {
 /// Calls `write` with room for the levels and values of a page, which each thread has once.
 pub(super) fn with_body<T>(write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     BODY.with_borrow_mut(|body| {
+        // A panic, which ends one batch and not the thread, may have left something.
+        body.clear();
         let written = write(body);
         // One text of hundreds of megabytes must not take memory for as long as the thread lives.
         body.clear();
@@ -315,6 +317,7 @@ fn compress(body: &[u8], level: ZstdLevel) -> Result<Bytes, ParquetError> {
                 Vec::new(),
             )),
         };
+        buffer.clear();
         buffer.reserve(zstd::zstd_safe::compress_bound(body.len()));
         compressor.compress_to_buffer(body, buffer)?;
         let compressed = Bytes::copy_from_slice(buffer);
@@ -327,6 +330,18 @@ fn compress(body: &[u8], level: ZstdLevel) -> Result<Bytes, ParquetError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_begins_empty_also_after_one_that_panicked() {
+        let panicked = std::panic::catch_unwind(|| {
+            with_body(|body| {
+                body.push(7);
+                panic!("a test");
+            })
+        });
+        assert!(panicked.is_err());
+        assert!(with_body(|body| body.is_empty()));
+    }
 
     #[test]
     fn every_page_unpacks_to_what_it_was_however_short_it_is() {
