@@ -150,8 +150,14 @@ impl<'a> Number<'a> {
         if self.is_integer {
             return long_of(self.negative, self.magnitude, self.n_whole);
         }
-        let scaled = Decimal::parse(self.token).to_scaled(0)?;
-        i64::try_from(scaled).ok()
+        let n_digits = self.n_whole + self.n_fraction;
+        match SHORT_POWERS_OF_TEN.get(self.n_fraction) {
+            Some(unit) if !self.has_exponent && n_digits <= SAFE_DIGITS => {
+                let is_whole = self.magnitude.is_multiple_of(*unit);
+                is_whole.then(|| long_of(self.negative, self.magnitude / unit, self.n_whole))?
+            }
+            _ => i64::try_from(Decimal::parse(self.token).to_scaled(0)?).ok(),
+        }
     }
 
     /// Its value, if that is an integer in the range of an int.
@@ -404,6 +410,14 @@ mod tests {
             ("99999999999999999999", None),
             ("9.223372036854775807e18", Some(i64::MAX)),
             ("1.5", None),
+            ("-20.00", Some(-20)),
+            ("-0.0", Some(0)),
+            ("123456789012345.0", Some(123_456_789_012_345)),
+            ("123456789012345.5", None),
+            ("12345678.0000000", Some(12_345_678)),
+            ("1234567.00000000", Some(1_234_567)),
+            ("1.0000001", None),
+            ("1.00000001", None),
             ("1e-1", None),
             ("1e300", None),
             ("0.000", Some(0)),

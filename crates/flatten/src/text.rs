@@ -11,7 +11,7 @@ use arrow_array::{Array, ArrayRef, DictionaryArray, PrimitiveArray, StringArray}
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::ArrowError;
 
-use self::table::Table;
+use self::table::{FIRST_TEXTS, Table};
 use crate::flattener::CHUNK_BYTES;
 
 /// When so many texts have been put and none came twice, most will not.
@@ -56,6 +56,7 @@ impl TextBuilder {
     /// Makes room for so many rows, before the first one.
     pub(crate) fn begin(&mut self, max_rows: usize) {
         self.keys.reserve_exact(max_rows);
+        self.texts.offsets.reserve_exact(FIRST_TEXTS.min(max_rows));
         self.table = Some(Table::new());
     }
 

@@ -11,6 +11,7 @@ mod extremes;
 mod indices;
 mod number;
 mod page;
+mod page_index;
 mod presence;
 mod text;
 
@@ -173,14 +174,35 @@ impl ColumnWriter {
 }
 
 impl FinishedColumn {
-    /// Appends the column to the file.
+    /// Whether there is more than one page to choose from.
+    pub(crate) fn has_pages(&self) -> bool {
+        match self {
+            Self::Ours(chunk) => chunk.has_pages(),
+            Self::Other(chunk) => {
+                let pages = chunk.close().offset_index.as_ref();
+                pages.is_some_and(|pages| pages.page_locations.len() > 1)
+            }
+        }
+    }
+
+    /// Appends the column to the file. With `page_index` the file says where each page is and what it holds.
     pub(crate) fn append_to(
         self,
         row_group: &mut SerializedRowGroupWriter<'_, &mut Vec<u8>>,
+        page_index: bool,
     ) -> Result<(), ParquetError> {
         match self {
-            Self::Ours(chunk) => row_group.append_column(&chunk.bytes, chunk.close),
-            Self::Other(chunk) => chunk.append_to_row_group(row_group),
+            Self::Ours(chunk) => {
+                let (bytes, close) = chunk.close(page_index)?;
+                row_group.append_column(&bytes, close)
+            }
+            Self::Other(mut chunk) => {
+                if !page_index {
+                    let close = chunk.close_mut();
+                    (close.column_index, close.offset_index) = (None, None);
+                }
+                chunk.append_to_row_group(row_group)
+            }
         }
     }
 }

@@ -174,13 +174,17 @@ impl Encoder {
         let target_bytes = usize::try_from(self.options.target_file_bytes).unwrap_or(usize::MAX);
         let mut nans = Nans::new(&self.columns);
         let mut index = 0;
+        // Where each column has one page its index would say what the row group says. A file has indexes of all its row groups or
+        // of none: some readers take none into account otherwise.
+        let mut page_index = false;
         while !slices.is_empty() {
             let room = target_bytes.saturating_sub(writer.bytes_written());
             let columns = self.column_writers(&writer, index, &encodings)?;
             let columns = self.row_group(columns, slices, room, &mut nans)?;
+            page_index |= index == 0 && columns.iter().any(FinishedColumn::has_pages);
             let mut row_group = writer.next_row_group()?;
             for column in columns {
-                column.append_to(&mut row_group)?;
+                column.append_to(&mut row_group, page_index)?;
             }
             row_group.close()?;
             index += 1;

@@ -104,7 +104,11 @@ fn choose_for(
     may_delta: bool,
     seen: &mut Seen,
 ) -> ColumnEncoding {
-    let sample = column.slice(0, column.len().min(SAMPLE_ROWS));
+    let sample = if column.len() <= SAMPLE_ROWS {
+        column.clone()
+    } else {
+        column.slice(0, SAMPLE_ROWS)
+    };
     let n_values = sample.len() - sample.null_count();
     let Some(n_distinct) = count_distinct(&sample, seen) else {
         return ColumnEncoding::Dictionary;

@@ -55,13 +55,16 @@ pub(super) struct Unknown {
 /// How many slots a table begins with.
 const FIRST_SLOTS: usize = 64;
 
+/// How many texts it takes before it grows.
+pub(super) const FIRST_TEXTS: usize = FIRST_SLOTS / 2;
+
 impl Table {
     /// No texts yet.
     pub(super) fn new() -> Self {
         let long = RandomState::default();
         Self {
             slots: vec![Slot::default(); FIRST_SLOTS],
-            digests: Vec::new(),
+            digests: Vec::with_capacity(FIRST_TEXTS),
             seeds: Seeds {
                 head: long.hash_one(0_u64),
                 tail: long.hash_one(1_u64),

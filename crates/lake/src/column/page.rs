@@ -1,6 +1,7 @@
 //! The pages of one column chunk, and what its metadata says about them.
 
 use std::cell::RefCell;
+use std::io::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,15 +10,14 @@ use parquet::bloom_filter::Sbbf;
 use parquet::column::page::{CompressedPage, Page, PageWriter};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{
-    ColumnChunkMetaData, ColumnIndexBuilder, OffsetIndexBuilder, PageEncodingStats,
-};
+use parquet::file::metadata::{ColumnChunkMetaData, PageEncodingStats};
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 use zstd::bulk::Compressor;
 
 use super::extremes::Extremes;
+use super::page_index::{PageFacts, column_index, offset_index};
 
 /// A page is complete at so many rows…
 pub(crate) const PAGE_ROWS: usize = 20_000;
@@ -27,8 +27,39 @@ pub(crate) const PAGE_BYTES: usize = 1 << 20;
 
 /// A column chunk in memory.
 pub(crate) struct ColumnChunk {
-    pub(crate) bytes: Bytes,
-    pub(crate) close: ColumnCloseResult,
+    bytes: Bytes,
+    metadata: ColumnChunkMetaData,
+    bloom_filter: Option<Sbbf>,
+    pages: Vec<PageFacts>,
+    /// Whether readers may look for pages by this column.
+    indexed: bool,
+}
+
+impl ColumnChunk {
+    /// Whether there is more than one page to choose from.
+    pub(crate) fn has_pages(&self) -> bool {
+        self.pages.len() > 1
+    }
+
+    /// The bytes, and what a row group says about them; with `page_index`, of each page as well.
+    pub(crate) fn close(
+        self,
+        page_index: bool,
+    ) -> Result<(Bytes, ColumnCloseResult), ParquetError> {
+        let n_rows: usize = self.pages.iter().map(|page| page.n_rows).sum();
+        let column_index = (page_index && self.indexed)
+            .then(|| column_index(self.metadata.column_type(), &self.pages))
+            .transpose()?;
+        let close = ColumnCloseResult {
+            bytes_written: self.bytes.len() as u64,
+            rows_written: n_rows as u64,
+            metadata: self.metadata,
+            bloom_filter: self.bloom_filter,
+            column_index: column_index.flatten(),
+            offset_index: page_index.then(|| offset_index(&self.pages)),
+        };
+        Ok((self.bytes, close))
+    }
 }
 
 /// One data page before compression.
@@ -48,32 +79,25 @@ pub(crate) struct Pages {
     level: ZstdLevel,
     compressed: Vec<CompressedPage>,
     compressed_bytes: usize,
-    /// None when readers are not to look for pages by this column.
-    index: Option<ColumnIndexBuilder>,
-    offsets: OffsetIndexBuilder,
-    n_rows: usize,
-    n_nulls: usize,
+    /// One for each of `compressed`; where they stand in the chunk is not known yet.
+    facts: Vec<PageFacts>,
+    /// Whether readers may look for pages by this column.
+    indexed: bool,
     /// Those of most chunks are those of their only page.
     extremes: Option<Arc<Extremes>>,
-    last: Option<Arc<Extremes>>,
-    ascending: bool,
 }
 
 impl Pages {
-    /// No pages yet. With `indexed`, each page's least and greatest values are kept.
+    /// No pages yet. With `indexed`, readers may look for pages by their least and greatest values.
     pub(crate) fn new(descr: ColumnDescPtr, level: ZstdLevel, indexed: bool) -> Self {
         Self {
-            index: indexed.then(|| ColumnIndexBuilder::new(descr.physical_type())),
             descr,
             level,
             compressed: Vec::new(),
             compressed_bytes: 0,
-            offsets: OffsetIndexBuilder::new(),
-            n_rows: 0,
-            n_nulls: 0,
+            facts: Vec::new(),
+            indexed,
             extremes: None,
-            last: None,
-            ascending: true,
         }
     }
 
@@ -101,39 +125,25 @@ impl Pages {
         };
         self.compressed
             .push(CompressedPage::new(data_page, page.body.len()));
-        self.describe(page.n_rows, page.n_nulls, page.extremes.map(Arc::new));
-        Ok(())
-    }
-
-    /// Notes what metadata and page index say about a page.
-    fn describe(&mut self, n_rows: usize, n_nulls: usize, extremes: Option<Arc<Extremes>>) {
-        self.n_rows += n_rows;
-        self.n_nulls += n_nulls;
-        self.offsets.append_row_count(count(n_rows));
-        match (&mut self.index, &extremes) {
-            (Some(index), Some(extremes)) => {
-                let (min, max) = extremes.kept();
-                index.append(false, min, max, count(n_nulls));
-                let last = self.last.replace(Arc::clone(extremes));
-                self.ascending &= last.is_none_or(|last| extremes.ascends_from(&last));
-            }
-            (Some(index), None) if n_nulls == n_rows => {
-                index.append(true, Vec::new(), Vec::new(), count(n_nulls));
-            }
-            // Values of which none can be compared: an index would have to lie about them.
-            (Some(_), None) => self.index = None,
-            (None, _) => {}
-        }
-        match (&mut self.extremes, extremes) {
-            (Some(all), Some(extremes)) => Arc::make_mut(all).widen(&extremes),
-            (all @ None, extremes) => *all = extremes,
+        let extremes = page.extremes.map(Arc::new);
+        match (&mut self.extremes, &extremes) {
+            (Some(all), Some(extremes)) => Arc::make_mut(all).widen(extremes),
+            (all @ None, extremes) => all.clone_from(extremes),
             (_, None) => {}
         }
+        self.facts.push(PageFacts {
+            n_rows: page.n_rows,
+            n_nulls: page.n_nulls,
+            extremes,
+            offset: 0,
+            n_bytes: 0,
+        });
+        Ok(())
     }
 
     /// The column chunk: the dictionary, if there is one, as its plain bytes and the number of its entries, and the pages.
     pub(crate) fn finish(
-        self,
+        mut self,
         dictionary: Option<(&[u8], usize)>,
         mut bloom_filter: Option<Sbbf>,
     ) -> Result<ColumnChunk, ParquetError> {
@@ -144,78 +154,96 @@ impl Pages {
         let dictionary = dictionary
             .map(|(body, n_entries)| dictionary_page(body, n_entries, self.level))
             .transpose()?;
-        let dictionary_bytes = dictionary.as_ref().map_or(0, |page| page.data().len());
-        let n_pages = self.compressed.len() + 1;
-        let mut sink = TrackedWrite::new(Vec::with_capacity(
-            dictionary_bytes + self.compressed_bytes + 64 * n_pages,
-        ));
-        let mut writer = SerializedPageWriter::new(&mut sink);
-        let mut uncompressed_bytes = 0;
-        let mut encodings = vec![Encoding::RLE];
-        let mut stats: Vec<PageEncodingStats> = Vec::new();
-        let mut noted = |page_type, encoding| {
-            if !encodings.contains(&encoding) {
-                encodings.push(encoding);
-            }
-            let same =
-                |s: &&mut PageEncodingStats| s.page_type == page_type && s.encoding == encoding;
-            match stats.iter_mut().find(same) {
-                Some(stats) => stats.count += 1,
-                None => stats.push(PageEncodingStats {
-                    page_type,
-                    encoding,
-                    count: 1,
-                }),
-            }
+        let pages = dictionary.iter().chain(&self.compressed);
+        let uses = encodings_of(pages.map(|page| (page.page_type(), page.encoding())));
+        let n_rows: usize = self.facts.iter().map(|page| page.n_rows).sum();
+        let n_nulls: usize = self.facts.iter().map(|page| page.n_nulls).sum();
+        let statistics = match &self.extremes {
+            Some(extremes) => extremes.statistics(n_nulls as u64),
+            None => without_extremes(self.descr.physical_type(), n_nulls as u64),
         };
         let has_dictionary = dictionary.is_some();
-        if let Some(page) = dictionary {
-            noted(PageType::DICTIONARY_PAGE, Encoding::PLAIN);
-            uncompressed_bytes += writer.write_page(page)?.uncompressed_size;
-        }
-        let (mut offsets, mut data_offset) = (self.offsets, None);
-        for page in self.compressed {
-            noted(PageType::DATA_PAGE, page.encoding());
-            let written = writer.write_page(page)?;
-            uncompressed_bytes += written.uncompressed_size;
-            let offset = i64::try_from(written.offset)?;
-            data_offset.get_or_insert(offset);
-            offsets.append_offset_and_size(offset, i32::try_from(written.compressed_size)?);
-        }
-        writer.close()?;
-        drop(writer);
-        let bytes = Bytes::from(sink.into_inner()?);
-        let statistics = match &self.extremes {
-            Some(extremes) => extremes.statistics(self.n_nulls as u64),
-            None => without_extremes(self.descr.physical_type(), self.n_nulls as u64),
-        };
-        let metadata = ColumnChunkMetaData::builder(self.descr.clone())
+        let (bytes, uncompressed_bytes) = self.write(dictionary)?;
+        let encodings = uses.iter().map(|used| &used.encoding);
+        let metadata = ColumnChunkMetaData::builder(self.descr)
             .set_compression(Compression::ZSTD(self.level))
-            .set_encodings_mask(EncodingMask::new_from_encodings(encodings.iter()))
-            .set_page_encoding_stats(stats)
+            .set_encodings_mask(EncodingMask::new_from_encodings(
+                encodings.chain([&Encoding::RLE]),
+            ))
+            .set_page_encoding_stats(uses)
             .set_total_compressed_size(count(bytes.len()))
             .set_total_uncompressed_size(count(uncompressed_bytes))
-            .set_num_values(count(self.n_rows))
-            .set_data_page_offset(data_offset.unwrap_or(0))
+            .set_num_values(count(n_rows))
+            .set_data_page_offset(self.facts.first().map_or(0, |page| page.offset))
             .set_dictionary_page_offset(has_dictionary.then_some(0))
             .set_statistics(statistics)
             .build()?;
-        let column_index = self.index.map(|mut index| {
-            index.set_boundary_order(boundary_order(self.ascending));
-            index.build()
-        });
         Ok(ColumnChunk {
-            close: ColumnCloseResult {
-                bytes_written: bytes.len() as u64,
-                rows_written: self.n_rows as u64,
-                metadata,
-                bloom_filter,
-                column_index: column_index.transpose()?,
-                offset_index: Some(offsets.build()),
-            },
             bytes,
+            metadata,
+            bloom_filter,
+            pages: self.facts,
+            indexed: self.indexed,
         })
     }
+
+    /// The bytes of the chunk, and how many there were before compression. Notes where each page stands.
+    fn write(
+        &mut self,
+        dictionary: Option<CompressedPage>,
+    ) -> Result<(Bytes, usize), ParquetError> {
+        let dictionary_bytes = dictionary.as_ref().map_or(0, |page| page.data().len());
+        let n_pages = self.compressed.len() + 1;
+        let n_bytes = dictionary_bytes + self.compressed_bytes + HEADER_BYTES * n_pages;
+        SINK.with_borrow_mut(|sink| {
+            // An error or a panic may have left something.
+            sink.flush()?;
+            *sink.inner_mut() = Vec::with_capacity(n_bytes);
+            let begin = sink.bytes_written() as u64;
+            let mut writer = SerializedPageWriter::new(sink);
+            let mut uncompressed_bytes = 0;
+            if let Some(page) = dictionary {
+                uncompressed_bytes += writer.write_page(page)?.uncompressed_size;
+            }
+            for (page, facts) in self.compressed.drain(..).zip(&mut self.facts) {
+                let written = writer.write_page(page)?;
+                uncompressed_bytes += written.uncompressed_size;
+                facts.offset = i64::try_from(written.offset - begin)?;
+                facts.n_bytes = i32::try_from(written.compressed_size)?;
+            }
+            writer.close()?;
+            let bytes = std::mem::take(sink.inner_mut());
+            Ok((bytes.into(), uncompressed_bytes))
+        })
+    }
+}
+
+/// About how many bytes the header of a page has, or more.
+const HEADER_BYTES: usize = 64;
+
+thread_local! {
+    /// Where the pages of a chunk are put one behind the other. It has a buffer of its own for small writes, so each thread
+    /// keeps one.
+    static SINK: RefCell<TrackedWrite<Vec<u8>>> = RefCell::new(TrackedWrite::new(Vec::new()));
+}
+
+/// How many pages there are of each kind and encoding.
+fn encodings_of(pages: impl Iterator<Item = (PageType, Encoding)>) -> Vec<PageEncodingStats> {
+    let mut uses: Vec<PageEncodingStats> = Vec::with_capacity(2);
+    for (page_type, encoding) in pages {
+        let same = |used: &&mut PageEncodingStats| {
+            used.page_type == page_type && used.encoding == encoding
+        };
+        match uses.iter_mut().find(same) {
+            Some(known) => known.count += 1,
+            None => uses.push(PageEncodingStats {
+                page_type,
+                encoding,
+                count: 1,
+            }),
+        }
+    }
+    uses
 }
 
 /// The plain bytes of so many entries, as the page that stands in front of those that point to them.
@@ -233,14 +261,6 @@ fn dictionary_page(
     Ok(CompressedPage::new(page, body.len()))
 }
 
-fn boundary_order(ascending: bool) -> parquet::basic::BoundaryOrder {
-    if ascending {
-        parquet::basic::BoundaryOrder::ASCENDING
-    } else {
-        parquet::basic::BoundaryOrder::UNORDERED
-    }
-}
-
 /// The statistics of a chunk without values that can be compared: how many nulls it has.
 fn without_extremes(physical_type: Type, n_nulls: u64) -> Statistics {
     let nulls = Some(n_nulls);
@@ -253,7 +273,7 @@ fn without_extremes(physical_type: Type, n_nulls: u64) -> Statistics {
 }
 
 /// Parquet counts in signed numbers; nothing in memory has 2^63 of anything.
-fn count(n: usize) -> i64 {
+pub(super) fn count(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
@@ -273,15 +293,19 @@ fn stored(body: &[u8]) -> Bytes {
     const SHORT: u8 = 1 << 5;
     /// The same with two bytes, which say how much more than 256 it is.
     const LONG: u8 = SHORT | 1 << 6;
-    let mut frame = Vec::with_capacity(MAGIC.len() + 6 + body.len());
-    frame.extend_from_slice(&MAGIC);
+    const BLOCK_HEADER_BYTES: usize = 3;
     let [low, high, ..] = body.len().wrapping_sub(256).to_le_bytes();
-    match u8::try_from(body.len()) {
-        Ok(size) => frame.extend_from_slice(&[SHORT, size]),
-        Err(_) => frame.extend_from_slice(&[LONG, low, high]),
-    }
+    let size: &[u8] = match u8::try_from(body.len()) {
+        Ok(size) => &[SHORT, size],
+        Err(_) => &[LONG, low, high],
+    };
+    // Not a byte more, with which `Bytes` could not take it as it is.
+    let frame_bytes = MAGIC.len() + size.len() + BLOCK_HEADER_BYTES + body.len();
+    let mut frame = Vec::with_capacity(frame_bytes);
+    frame.extend_from_slice(&MAGIC);
+    frame.extend_from_slice(size);
     // The last block, and a raw one.
-    frame.extend_from_slice(&(body.len() << 3 | 1).to_le_bytes()[..3]);
+    frame.extend_from_slice(&(body.len() << 3 | 1).to_le_bytes()[..BLOCK_HEADER_BYTES]);
     frame.extend_from_slice(body);
     frame.into()
 }

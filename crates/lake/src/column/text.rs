@@ -122,6 +122,9 @@ impl TextColumn {
         texts: &StringArray,
     ) -> Result<(), ParquetError> {
         let mut places = vec![NO_PLACE; texts.len()];
+        if let Some(dictionary) = self.dictionary.as_mut().filter(|d| d.n_entries() == 0) {
+            dictionary.reserve(texts);
+        }
         // Whatever stands where a row is null.
         let known = |key: &i32| usize::try_from(*key).ok().filter(|&key| key < texts.len());
         let length = |key: &i32| known(key).map_or(0, |key| texts.value_length(key));
@@ -312,6 +315,18 @@ struct Dictionary {
 impl Dictionary {
     fn n_entries(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Makes room for these texts, as far as a page may well have so many.
+    fn reserve(&mut self, texts: &StringArray) {
+        let n_texts = texts.len().min(STEP_ROWS);
+        let ends = texts.value_offsets();
+        let text_bytes = (ends[n_texts] - ends[0]).unsigned_abs() as usize;
+        let plain_bytes = text_bytes + LENGTH_BYTES * n_texts;
+        self.plain.reserve(plain_bytes.min(DICTIONARY_BYTES));
+        self.entries.reserve(n_texts);
+        // It is empty, so nothing is hashed.
+        self.table.reserve(n_texts, |_| 0);
     }
 
     fn text(&self, entry: usize) -> &[u8] {

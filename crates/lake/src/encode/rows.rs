@@ -103,6 +103,9 @@ impl Rows {
     }
 
     pub(super) fn slice(&self, first: usize, n_rows: usize) -> Self {
+        if n_rows == self.n_rows {
+            return self.clone(); // Each slice of Arrow is a new array.
+        }
         let slice = |array: &ArrayRef| array.slice(first, n_rows);
         let columns = self.columns.iter().map(|array| array.as_ref().map(slice));
         Self {

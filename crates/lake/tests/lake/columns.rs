@@ -11,7 +11,7 @@ use arrow_array::{
 use arrow_schema::{DataType, TimeUnit};
 use lake::{ColumnDefinition, FileLayout, Lake, TableDefinition, WriteOptions, encode, split};
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
-use parquet::basic::Encoding;
+use parquet::basic::{Encoding, PageType};
 use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::properties::ReaderProperties;
@@ -182,8 +182,9 @@ fn check(batches: &[RecordBatch], options: &WriteOptions) {
     let parts = split(&table, batches).unwrap();
     let mut at = 0;
     for file in encode(&parts[0], &layout, options).unwrap() {
-        let reader_options =
-            ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
+        let reader_options = ArrowReaderOptions::new()
+            .with_page_index_policy(PageIndexPolicy::Optional)
+            .with_encoding_stats_as_mask(false);
         let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(
             file.bytes.clone(),
             reader_options,
@@ -213,9 +214,22 @@ fn check(batches: &[RecordBatch], options: &WriteOptions) {
     assert_eq!(at, batches.iter().map(RecordBatch::num_rows).sum::<usize>());
 }
 
-/// The bounds of row groups and pages hold for `long` and `text`, are reached by `long`, and the nulls are counted.
+/// How many data pages a column chunk has.
+fn n_data_pages(chunk: &ColumnChunkMetaData) -> usize {
+    let uses = chunk.page_encoding_stats().unwrap().iter();
+    let data = uses.filter(|used| used.page_type == PageType::DATA_PAGE);
+    data.map(|used| usize::try_from(used.count).unwrap()).sum()
+}
+
+/// The bounds of row groups and pages hold for `long` and `text`, are reached by `long`, and the nulls are counted. There are
+/// indexes of pages where there is more than one page to choose from.
 fn check_statistics(metadata: &ParquetMetaData, rows: &[RecordBatch]) {
     let rows = arrow_select::concat::concat_batches(&rows[0].schema(), rows).unwrap();
+    let first_group = metadata.row_group(0).columns();
+    assert_eq!(
+        metadata.offset_index().is_some(),
+        first_group.iter().any(|chunk| n_data_pages(chunk) > 1)
+    );
     let mut first_row = 0;
     for (number, group) in metadata.row_groups().iter().enumerate() {
         let n_rows = usize::try_from(group.num_rows()).unwrap();
@@ -229,7 +243,11 @@ fn check_statistics(metadata: &ParquetMetaData, rows: &[RecordBatch]) {
                 assert_eq!(found.min_opt().copied(), longs.iter().flatten().min());
                 assert_eq!(found.max_opt().copied(), longs.iter().flatten().max());
             }
-            let pages = &metadata.offset_index().unwrap()[number][place].page_locations;
+            let Some(offsets) = metadata.offset_index() else {
+                continue;
+            };
+            let pages = &offsets[number][place].page_locations;
+            assert_eq!(pages.len(), n_data_pages(chunk));
             let index = &metadata.column_index().unwrap()[number][place];
             for (page, location) in pages.iter().enumerate() {
                 let begin = usize::try_from(location.first_row_index).unwrap();
@@ -380,6 +398,40 @@ fn texts_of_a_megabyte_each_make_pages_of_about_a_megabyte() {
             .unwrap();
     let pages = &reader.metadata().offset_index().unwrap()[0][0].page_locations;
     assert_eq!(pages.len(), 40);
+}
+
+#[test]
+fn pages_have_an_index_where_there_are_several_and_documents_have_none() {
+    for (n_rows, has_index) in [(100, false), (50_000, true)] {
+        let longs: ArrayRef = Arc::new(Int64Array::from_iter_values(0..n_rows));
+        let texts = (0..n_rows).map(|n| n.to_string());
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values(texts));
+        let (_directory, table) = table();
+        let batch = RecordBatch::try_from_iter([("long", longs), ("text", texts)]).unwrap();
+        let options = WriteOptions {
+            unbounded_columns: vec!["text".to_owned()],
+            ..WriteOptions::default()
+        };
+        let parts = split(&table, &[batch]).unwrap();
+        let files = encode(&parts[0], &FileLayout::new(&table).unwrap(), &options).unwrap();
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+        let bytes = files[0].bytes.clone();
+        let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(bytes, options).unwrap();
+        let metadata = reader.metadata();
+        assert_eq!(
+            metadata.offset_index().is_some(),
+            has_index,
+            "{n_rows} rows"
+        );
+        if has_index {
+            let index = &metadata.column_index().unwrap()[0];
+            let names = metadata.row_group(0).columns().iter();
+            for (chunk, index) in names.zip(index) {
+                let is_none = matches!(index, ColumnIndexMetaData::NONE);
+                assert_eq!(is_none, chunk.column_descr().name() == "text");
+            }
+        }
+    }
 }
 
 #[test]
