@@ -1,7 +1,7 @@
 //! The fast flattener and the reference agree on everything, and the laws hold, whatever the events.
 
 use arrow_array::{Array, RecordBatch};
-use flatten::{Conflict, Flattened, Flattener, Schema};
+use flatten::{Conflict, Flattened, Flattener, Schema, Shape};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -29,6 +29,29 @@ proptest! {
             .map_err(TestCaseError::fail)?;
     }
 
+    /// Wherever a byte is not what it was: in a key, in a text with and without a column, in what is left out, between them.
+    #[test]
+    fn damaged_events_are_either_flattened_or_refused(
+        mut batch in strategy::batch(),
+        in_table: bool,
+        damages in vec((any::<usize>(), any::<usize>(), prop_oneof![any::<u8>(), 0x80..=u8::MAX]), 1..8),
+    ) {
+        if in_table {
+            let whole = batch.with_input(|input| reference::compare(&batch.schema, &batch.shape, input))
+                .map_err(TestCaseError::fail)?;
+            batch.schema.columns = whole.columns;
+        }
+        let n_events = batch.events.len().max(1);
+        for (event, at, byte) in damages {
+            if let Some(event) = batch.events.get_mut(event % n_events).filter(|event| !event.is_empty()) {
+                let at = at % event.len();
+                event[at] = byte;
+            }
+        }
+        batch.with_input(|input| reference::compare(&batch.schema, &batch.shape, input))
+            .map_err(TestCaseError::fail)?;
+    }
+
     /// Once the new columns are in the table, the same events need no others and give the same rows.
     #[test]
     fn in_the_steady_state_the_same_events_give_the_same_rows(mut batch in strategy::batch()) {
@@ -41,6 +64,34 @@ proptest! {
         let second = batch.with_input(|input| reference::compare(&batch.schema, &batch.shape, input))
             .map_err(TestCaseError::fail)?;
         prop_assert_eq!(second, reference::Reference { new_columns: Vec::new(), ..first });
+    }
+}
+
+/// Texts with and without a column, with escapes, in arrays; keys met before and new ones; and what stands between them.
+#[test]
+fn bytes_that_are_no_utf8_are_refused_wherever_they_stand() {
+    let whole = r#"{"name":"Zoë","naïve":"plain","n":1.5,"list":["ü",{"x":"y"}],"escaped":"\u00e9ö","id":"0123456789abcdef0123456789abcdef"}"#;
+    let mut batch = Batch {
+        schema: Schema::of_system_columns(),
+        shape: Shape::default(),
+        events: vec![whole.into(); 3],
+    };
+    let compare = |batch: &Batch| {
+        let compared =
+            batch.with_input(|input| reference::compare(&batch.schema, &batch.shape, input));
+        compared.unwrap_or_else(|difference| panic!("{difference}"))
+    };
+    batch.schema.columns = compare(&batch).columns;
+    for at in 0..whole.len() {
+        // One of which more has to come, one that continues, one of a surrogate, and one that stands nowhere.
+        for byte in [0xC3, 0x80, 0xED, 0xFF] {
+            // The second of three: the one before it has shown what usually comes.
+            batch.events[1] = whole.into();
+            batch.events[1][at] = byte;
+            let is_text = std::str::from_utf8(&batch.events[1]).is_ok();
+            let refused = compare(&batch).refused;
+            assert_eq!(refused.is_empty(), is_text, "{byte:x} at {at}");
+        }
     }
 }
 
