@@ -1,8 +1,9 @@
 //! Prints the peak memory of a fresh process in bytes, as JSON: idle, or after a payload was worked off.
 //!
 //! * `peak_memory parquet COLUMNS [EVENTS]`: events into Parquet. `COLUMNS` is a JSON list of the table's columns.
-//! * `peak_memory invocation WAREHOUSE [PAYLOAD]`: one body of any bytes through the pipeline, as an invocation brings it: inflated
-//!   under the cap, framed, flattened, written, quarantined, committed. `WAREHOUSE` is a directory.
+//! * `peak_memory invocation=MIB WAREHOUSE [PAYLOAD]`: one body of any bytes through the pipeline, as an invocation of a function
+//!   with so much memory brings it: inflated under the cap, framed, flattened, written, quarantined, committed. `WAREHOUSE` is a
+//!   directory.
 //!
 //! Without the last argument the process is ready for work and has done none.
 
@@ -16,7 +17,7 @@ use pipeline::{Invocation, Payload, Pipeline, Record, Settings, SourceBatch};
 use serde_json::{Value, json};
 
 const USAGE: &str =
-    "usage: peak_memory parquet COLUMNS [EVENTS] | peak_memory invocation WAREHOUSE [PAYLOAD]";
+    "usage: peak_memory parquet COLUMNS [EVENTS] | peak_memory invocation=MIB WAREHOUSE [PAYLOAD]";
 
 /// Threads of the function that is measured, whatever the machine has.
 const N_THREADS: usize = 2;
@@ -28,9 +29,10 @@ fn main() -> Result<()> {
         [mode, place, work] => (mode, place, Some(Path::new(work))),
         _ => return Err(USAGE.into()),
     };
-    let mut answer = match mode.to_str() {
-        Some("parquet") => parquet(Path::new(place), work)?,
-        Some("invocation") => invocation(Path::new(place), work)?,
+    let mode = mode.to_str().ok_or(USAGE)?;
+    let mut answer = match mode.split_once('=') {
+        None if mode == "parquet" => parquet(Path::new(place), work)?,
+        Some(("invocation", mib)) => invocation(mib.parse()?, Path::new(place), work)?,
         _ => return Err(USAGE.into()),
     };
     answer["peak_bytes"] = peak_bytes()?.into();
@@ -57,8 +59,8 @@ fn parquet(columns: &Path, events: Option<&Path>) -> Result<Value> {
     Ok(json!({}))
 }
 
-/// Runs one body through the pipeline; the counts of its report.
-fn invocation(warehouse: &Path, payload: Option<&Path>) -> Result<Value> {
+/// Runs one body through the pipeline of a function with so much memory; the counts of its report.
+fn invocation(memory_mib: u64, warehouse: &Path, payload: Option<&Path>) -> Result<Value> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(N_THREADS)
         .enable_all()
@@ -70,7 +72,7 @@ fn invocation(warehouse: &Path, payload: Option<&Path>) -> Result<Value> {
         ),
         ("CALVE_THREADS".to_owned(), N_THREADS.to_string()),
     ]);
-    let settings = Settings::from_parts(&variables, None)?;
+    let settings = Settings::from_parts(&variables, None)?.within(memory_mib);
     runtime.block_on(async {
         let pipeline = Pipeline::open(settings).await?;
         let Some(payload) = payload else {

@@ -22,7 +22,7 @@ impl Bounds {
     pub(crate) const LONG: Self = Self {
         default_shape: Bound::at_least(2.2).held_at(1.8),
         other_shapes: Bound::at_least(1.5),
-        small_batches: Bound::at_least(0.70).held_at(0.55),
+        small_batches: Bound::at_least(0.70).held_at(0.65),
         scaling: Bound::at_least(0.9).held_at(0.6),
     };
 

@@ -19,11 +19,18 @@ const PAYLOAD_BYTES: usize = 6_000_000;
 /// What is packed into one small body.
 const ZERO_BYTES: usize = 1 << 30;
 
-/// What is let in by the cap before it is refused: 256 MiB once inflated.
+/// The memory of a small function: a quarter of it is what a payload may take, inflated.
+const SMALL_MIB: u64 = 128;
+
+/// The memory of a function that takes what the settings allow by themselves.
+const LARGE_MIB: u64 = 1_024;
+
+/// What that is: 256 MiB once inflated.
 const CAP_MIB: f64 = 256.0;
 
 /// A payload, the bound of its peak, and whether nothing of it may become a row; otherwise all of it must.
 struct Limit {
+    memory_mib: u64,
     name: &'static str,
     payload: Vec<u8>,
     peak: Bound,
@@ -33,15 +40,21 @@ struct Limit {
 /// Peaks above an idle process that has opened its table.
 pub(crate) fn figures(corpus: &Corpus, folder: &Path) -> Result<Vec<Figure>> {
     let warehouse = |number: usize| folder.join(format!("warehouse-{number}"));
-    let idle = peak_of("invocation", &warehouse(0), None)?.peak_bytes;
+    let idle = peak_of(&mode(SMALL_MIB), &warehouse(0), None)?.peak_bytes;
     let mut figures = vec![Figure::told(
         "peak memory of an idle pipeline",
         in_mib(mib(idle)),
     )];
+    let mut memory_mib = 0;
     for (number, limit) in limits(corpus)?.into_iter().enumerate() {
+        if memory_mib != limit.memory_mib {
+            memory_mib = limit.memory_mib;
+            let name = format!("in a function of {memory_mib} MiB, a payload may take");
+            figures.push(Figure::told(&name, in_mib(memory_mib as f64 / 4.0)));
+        }
         let file = folder.join("payload");
         std::fs::write(&file, limit.payload)?;
-        let peak = peak_of("invocation", &warehouse(number + 1), Some(&file))?;
+        let peak = peak_of(&mode(memory_mib), &warehouse(number + 1), Some(&file))?;
         let above_idle = mib(peak.peak_bytes.saturating_sub(idle));
         let name = format!("  above idle, {}", limit.name);
         figures.push(Figure::held(&name, limit.peak, above_idle, in_mib));
@@ -55,27 +68,39 @@ pub(crate) fn figures(corpus: &Corpus, folder: &Path) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-fn limits(corpus: &Corpus) -> Result<[Limit; 5]> {
+/// How `peak_memory` is told how much memory there is.
+fn mode(memory_mib: u64) -> String {
+    format!("invocation={memory_mib}")
+}
+
+fn limits(corpus: &Corpus) -> Result<[Limit; 8]> {
     let n_default = PAYLOAD_BYTES * corpus.n_events() / corpus.ndjson().len();
-    let limit = |name, payload, is_refused, peak| Limit {
+    let limit = |memory_mib, name, payload, is_refused, peak| Limit {
+        memory_mib,
         name,
         payload,
         peak,
         is_refused,
     };
+    let small = |name, payload, is_refused| limit(SMALL_MIB, name, payload, is_refused, PAYLOAD);
+    let large = |name, payload, is_refused, peak| limit(LARGE_MIB, name, payload, is_refused, peak);
     let default = first_events(corpus, n_default).to_vec();
     let objects = b"{}\n".repeat(PAYLOAD_BYTES / 3);
-    // Each of them is a row of its own, and so takes what an event counts for under the cap.
-    let of_objects = PAYLOAD.held_at(48.0 + mib((objects.len() / 3 * EVENT_BYTES) as u64));
     let numbers = b"1\n".repeat(PAYLOAD_BYTES / 2);
+    let zeros = gzip_of_zeros()?;
+    // Each of them is a row of its own, and so takes what an event counts for under the cap.
+    let of_objects = Bound::at_most(48.0 + mib((objects.len() / 3 * EVENT_BYTES) as u64));
     // It is only known to be too large when the cap is full.
-    let of_zeros = PAYLOAD.held_at(48.0 + CAP_MIB);
+    let of_zeros = Bound::at_most(48.0 + CAP_MIB);
     Ok([
-        limit("6 MB of default events", default, false, PAYLOAD),
-        limit("6 MB of one event", one_event(), true, PAYLOAD),
-        limit("6 MB of lines of `{}`", objects, false, of_objects),
-        limit("6 MB of lines of `1`", numbers, true, PAYLOAD),
-        limit("a gzip of 1 GiB of zeros", gzip_of_zeros()?, true, of_zeros),
+        small("6 MB of default events", default, false),
+        small("6 MB of one event", one_event(), true),
+        small("6 MB of lines of `{}`", objects.clone(), true),
+        small("6 MB of lines of `1`", numbers.clone(), true),
+        small("a gzip of 1 GiB of zeros", zeros.clone(), true),
+        large("6 MB of lines of `{}`", objects, false, of_objects),
+        large("6 MB of lines of `1`", numbers, true, PAYLOAD),
+        large("a gzip of 1 GiB of zeros", zeros, true, of_zeros),
     ])
 }
 
@@ -158,6 +183,16 @@ mod tests {
         check(3, &[], "3 rows of 3");
         check(0, &["too_large"], "3 refused: too_large");
         check(2, &["not_an_object"], "2 rows of 3; not_an_object");
+    }
+
+    #[test]
+    fn a_payload_may_take_what_the_table_says() {
+        for (memory_mib, cap_mib) in [(SMALL_MIB, 32.0), (LARGE_MIB, CAP_MIB)] {
+            let settings = pipeline::Settings::default().within(memory_mib);
+            let cap_bytes = settings.max_payload_inflated_bytes.len() as u64;
+            assert!((mib(cap_bytes) - cap_mib).abs() < 1e-9, "{cap_bytes}");
+            assert!((memory_mib as f64 / 4.0 - cap_mib).abs() < 1e-9);
+        }
     }
 
     #[test]
