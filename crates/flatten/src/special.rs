@@ -42,15 +42,20 @@ pub(crate) fn plain_ascii_prefix(bytes: &[u8]) -> Option<usize> {
 #[cfg(not(target_arch = "x86_64"))]
 #[inline]
 pub(crate) fn plain_ascii_prefix(bytes: &[u8]) -> Option<usize> {
-    let n_plain = plain_prefix(bytes);
-    let other = bytes[..n_plain].iter().position(|byte| !byte.is_ascii());
-    other.or((n_plain < bytes.len()).then_some(n_plain))
+    let n_ascii = short_prefix::<true>(bytes);
+    (n_ascii < bytes.len()).then_some(n_ascii)
 }
 
-/// The same by words of 64 bits, for short ends and other processors: a byte's high bit is set in the mask when the byte ends the run. Borrows may set the bits of
-/// later bytes too, so only the lowest one is looked at. Bytes of 0x80 and above never end a run.
+/// [`plain_prefix`] for short ends and other processors.
 #[inline]
 pub(crate) fn short_plain_prefix(bytes: &[u8]) -> usize {
+    short_prefix::<false>(bytes)
+}
+
+/// The same by words of 64 bits: a byte's high bit is set in the mask when the byte ends the run. Borrows may set the bits of
+/// later bytes too, so only the lowest one is looked at. Bytes of 0x80 and above end a run of `ASCII`, and no other.
+#[inline]
+fn short_prefix<const ASCII: bool>(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let mut at = 0;
@@ -58,19 +63,20 @@ pub(crate) fn short_plain_prefix(bytes: &[u8]) -> usize {
         let word = u64::from_le_bytes(*chunk);
         let quote = word ^ (ONES * 0x22);
         let backslash = word ^ (ONES * 0x5C);
-        let ends = (quote.wrapping_sub(ONES)
+        let specials = (quote.wrapping_sub(ONES)
             | backslash.wrapping_sub(ONES)
             | word.wrapping_sub(ONES * 0x20))
-            & !word
-            & HIGH;
+            & !word;
+        let others = if ASCII { word } else { 0 };
+        let ends = (specials | others) & HIGH;
         if ends != 0 {
             return at + (ends.trailing_zeros() / 8) as usize;
         }
         at += 8;
     }
-    let rest = bytes[at..]
-        .iter()
-        .position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\');
+    let is_end =
+        |&byte: &u8| byte < 0x20 || byte == b'"' || byte == b'\\' || (ASCII && byte >= 0x80);
+    let rest = bytes[at..].iter().position(is_end);
     rest.map_or(bytes.len(), |offset| at + offset)
 }
 
@@ -153,6 +159,7 @@ mod tests {
                     assert_eq!(short_plain_prefix(&bytes), expected, "{special} at {at}");
                     // Nothing is found in a last block that is not whole, but never anything else.
                     let ascii = if ends || special >= 0x80 { at } else { plain };
+                    assert_eq!(short_prefix::<true>(&bytes), ascii, "{special} at {at}");
                     let found = plain_ascii_prefix(&bytes);
                     assert!(
                         found == Some(ascii) || found.is_none() && n_bytes - ascii < 32,
