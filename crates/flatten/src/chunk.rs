@@ -98,6 +98,9 @@ impl Rows<'_, '_> {
                 max_event_bytes,
             });
         }
+        if simdutf8::basic::from_utf8(event.bytes).is_err() {
+            return Err(Refusal::of_bytes(event.bytes));
+        }
         let walked = if plan.time_may_be_hidden {
             Ok(TimeFound::Unclear)
         } else {

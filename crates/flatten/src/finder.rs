@@ -21,6 +21,7 @@ impl Finder {
     ///
     /// `None` when nothing is there, when it is no text, and when the bytes are no event: the whole of them is looked at.
     pub fn text<'a>(&self, event: &'a [u8]) -> Option<Cow<'a, str>> {
+        simdutf8::basic::from_utf8(event).ok()?;
         let found = self.scan(event).ok()??;
         let raw = event.get(found.inner)?;
         if !found.escaped {

@@ -99,7 +99,8 @@ impl Refusal {
     #[cold]
     pub fn of_bytes(bytes: &[u8]) -> Self {
         let mut scanner = Scanner::new(bytes);
-        let is_json = scanner.skip(0).is_ok() && scanner.at_end();
+        let is_json =
+            std::str::from_utf8(bytes).is_ok() && scanner.skip(0).is_ok() && scanner.at_end();
         if !is_json {
             return Self::NotJson;
         }

@@ -1,7 +1,7 @@
 //! Where a string has to be looked at: quotes, backslashes and control characters.
 
 #[cfg(target_arch = "x86_64")]
-use sse2::{BLOCK, specials, specials_and_others};
+use sse2::{BLOCK, specials};
 
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) use short_plain_prefix as plain_prefix;
@@ -21,41 +21,34 @@ pub(crate) fn plain_prefix(bytes: &[u8]) -> usize {
     at + short_plain_prefix(&bytes[at..])
 }
 
-/// How many bytes of a string stand before the first quote, backslash, control character or byte that is not ASCII, if there is
-/// one with more bytes behind it.
+/// How many bytes stand in front of the closing quote of a string, if they are plain and more bytes stand behind it.
 #[cfg(target_arch = "x86_64")]
 #[inline]
-pub(crate) fn plain_ascii_prefix(bytes: &[u8]) -> Option<usize> {
+pub(crate) fn plain_text_len(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     while let Some(chunk) = bytes[at..].first_chunk::<BLOCK>() {
-        let ends = specials_and_others(chunk);
-        if ends != 0 {
-            return Some(at + ends.trailing_zeros() as usize);
+        let specials = specials(chunk);
+        if specials != 0 {
+            let offset = specials.trailing_zeros() as usize;
+            return (chunk[offset] == b'"').then_some(at + offset);
         }
         at += BLOCK;
     }
     None
 }
 
-/// How many bytes of a string stand before the first quote, backslash, control character or byte that is not ASCII, if there is
-/// one.
+/// How many bytes stand in front of the closing quote of a string, if they are plain.
 #[cfg(not(target_arch = "x86_64"))]
 #[inline]
-pub(crate) fn plain_ascii_prefix(bytes: &[u8]) -> Option<usize> {
-    let n_ascii = short_prefix::<true>(bytes);
-    (n_ascii < bytes.len()).then_some(n_ascii)
+pub(crate) fn plain_text_len(bytes: &[u8]) -> Option<usize> {
+    let n_plain = plain_prefix(bytes);
+    (bytes.get(n_plain) == Some(&b'"')).then_some(n_plain)
 }
 
-/// [`plain_prefix`] for short ends and other processors.
+/// The same by words of 64 bits, for short ends and other processors: a byte's high bit is set in the mask when the byte ends the run. Borrows may set the bits of
+/// later bytes too, so only the lowest one is looked at. Bytes of 0x80 and above never end a run.
 #[inline]
 pub(crate) fn short_plain_prefix(bytes: &[u8]) -> usize {
-    short_prefix::<false>(bytes)
-}
-
-/// The same by words of 64 bits: a byte's high bit is set in the mask when the byte ends the run. Borrows may set the bits of
-/// later bytes too, so only the lowest one is looked at. Bytes of 0x80 and above end a run of `ASCII`, and no other.
-#[inline]
-fn short_prefix<const ASCII: bool>(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let mut at = 0;
@@ -63,20 +56,19 @@ fn short_prefix<const ASCII: bool>(bytes: &[u8]) -> usize {
         let word = u64::from_le_bytes(*chunk);
         let quote = word ^ (ONES * 0x22);
         let backslash = word ^ (ONES * 0x5C);
-        let specials = (quote.wrapping_sub(ONES)
+        let ends = (quote.wrapping_sub(ONES)
             | backslash.wrapping_sub(ONES)
             | word.wrapping_sub(ONES * 0x20))
-            & !word;
-        let others = if ASCII { word } else { 0 };
-        let ends = (specials | others) & HIGH;
+            & !word
+            & HIGH;
         if ends != 0 {
             return at + (ends.trailing_zeros() / 8) as usize;
         }
         at += 8;
     }
-    let is_end =
-        |&byte: &u8| byte < 0x20 || byte == b'"' || byte == b'\\' || (ASCII && byte >= 0x80);
-    let rest = bytes[at..].iter().position(is_end);
+    let rest = bytes[at..]
+        .iter()
+        .position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\');
     rest.map_or(bytes.len(), |offset| at + offset)
 }
 
@@ -89,8 +81,8 @@ mod sse2 {
     )]
 
     use std::arch::x86_64::{
-        _mm_cmpeq_epi8, _mm_cmplt_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128,
-        _mm_set_epi64x, _mm_set1_epi8,
+        __m128i, _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x,
+        _mm_set1_epi8,
     };
 
     /// Nearly all strings end in the first block.
@@ -100,20 +92,13 @@ mod sse2 {
     #[inline]
     pub(super) fn specials(block: &[u8; BLOCK]) -> u32 {
         // SAFETY: SSE2 belongs to x86-64. The intrinsics only compute, no pointer is read.
-        unsafe { of_half::<false>(block, 0) | of_half::<false>(block, 16) << 16 }
-    }
-
-    /// A bit for each byte: whether it ends a run of ASCII.
-    #[inline]
-    pub(super) fn specials_and_others(block: &[u8; BLOCK]) -> u32 {
-        // SAFETY: SSE2 belongs to x86-64. The intrinsics only compute, no pointer is read.
-        unsafe { of_half::<true>(block, 0) | of_half::<true>(block, 16) << 16 }
+        unsafe { of_half(block, 0) | of_half(block, 16) << 16 }
     }
 
     /// The bits of 16 bytes.
     #[inline]
     #[target_feature(enable = "sse2")]
-    fn of_half<const ASCII: bool>(block: &[u8; BLOCK], first: usize) -> u32 {
+    fn of_half(block: &[u8; BLOCK], first: usize) -> u32 {
         let word = |at: usize| {
             let mut word = [0; 8];
             word.copy_from_slice(&block[at..at + 8]);
@@ -121,15 +106,11 @@ mod sse2 {
         };
         let bytes = _mm_set_epi64x(word(first + 8), word(first));
         let is = |byte: u8| _mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte.cast_signed()));
-        let is_other = if ASCII {
-            // Signed: bytes that are not ASCII are below zero.
-            _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20))
-        } else {
-            // Unsigned: a byte is its own minimum with 0x1F when it is at most that.
-            _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1F)), bytes)
-        };
-        let ends = _mm_or_si128(_mm_or_si128(is(b'"'), is(b'\\')), is_other);
-        _mm_movemask_epi8(ends).cast_unsigned()
+        // Unsigned: a byte is its own minimum with 0x1F when it is at most that.
+        let last_control: __m128i = _mm_set1_epi8(0x1F);
+        let is_control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, last_control), bytes);
+        let special = _mm_or_si128(_mm_or_si128(is(b'"'), is(b'\\')), is_control);
+        _mm_movemask_epi8(special).cast_unsigned()
     }
 }
 
@@ -157,14 +138,6 @@ mod tests {
                         "{special} at {at} of {n_bytes}"
                     );
                     assert_eq!(short_plain_prefix(&bytes), expected, "{special} at {at}");
-                    // Nothing is found in a last block that is not whole, but never anything else.
-                    let ascii = if ends || special >= 0x80 { at } else { plain };
-                    assert_eq!(short_prefix::<true>(&bytes), ascii, "{special} at {at}");
-                    let found = plain_ascii_prefix(&bytes);
-                    assert!(
-                        found == Some(ascii) || found.is_none() && n_bytes - ascii < 32,
-                        "{special} at {at} of {n_bytes}"
-                    );
                 }
             }
         }
