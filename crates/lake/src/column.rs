@@ -6,6 +6,7 @@
 //! per thread serves all columns. `ARCHITECTURE.md` has the figures.
 
 mod boolean;
+mod compress;
 mod delta;
 mod extremes;
 mod indices;

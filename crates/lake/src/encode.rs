@@ -175,7 +175,8 @@ impl Encoder {
         let mut nans = Nans::new(&self.columns);
         let mut index = 0;
         // Where each column has one page its index would say what the row group says. A file has indexes of all its row groups or
-        // of none: some readers take none into account otherwise.
+        // of none, since some readers take none into account otherwise: the first row group, which is hardly ever smaller than those
+        // behind it, decides for them.
         let mut page_index = false;
         while !slices.is_empty() {
             let room = target_bytes.saturating_sub(writer.bytes_written());

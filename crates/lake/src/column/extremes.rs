@@ -71,6 +71,16 @@ impl Extremes {
         }
     }
 
+    /// The same, but of long texts only what a page index keeps of them.
+    pub(crate) fn shortened(self) -> Self {
+        match self {
+            Self::Text(min, max) if min.len().max(max.len()) > KEPT_BYTES => {
+                Self::Text(shortened(&min).0, raised(&max).0)
+            }
+            all => all,
+        }
+    }
+
     /// The statistics of a column chunk.
     pub(crate) fn statistics(&self, n_nulls: u64) -> Statistics {
         let nulls = Some(n_nulls);
@@ -165,6 +175,21 @@ mod tests {
         let text = "\u{10FFFF}".repeat(20);
         let (_, max) = Extremes::Text(text.clone().into(), text.clone().into()).kept();
         assert_eq!(max, text.into_bytes());
+    }
+
+    #[test]
+    fn what_was_shortened_is_kept_as_it_would_have_been() {
+        for text in [
+            "short".to_owned(),
+            "é".repeat(50),
+            "\u{10FFFF}".repeat(20),
+            "a\u{7f}".repeat(40),
+        ] {
+            let whole = Extremes::Text(text.clone().into(), text.into());
+            let shortened = whole.clone().shortened();
+            assert_eq!(shortened.kept(), whole.kept());
+            assert!(whole.ascends_from(&shortened) && shortened.ascends_from(&whole));
+        }
     }
 
     #[test]

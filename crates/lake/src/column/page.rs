@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::io::Write as _;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use parquet::basic::{Compression, Encoding, EncodingMask, PageType, Type, ZstdLevel};
@@ -14,8 +13,8 @@ use parquet::file::metadata::{ColumnChunkMetaData, PageEncodingStats};
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
-use zstd::bulk::Compressor;
 
+use super::compress::compress;
 use super::extremes::Extremes;
 use super::page_index::{PageFacts, column_index, offset_index};
 
@@ -83,8 +82,8 @@ pub(crate) struct Pages {
     facts: Vec<PageFacts>,
     /// Whether readers may look for pages by this column.
     indexed: bool,
-    /// Those of most chunks are those of their only page.
-    extremes: Option<Arc<Extremes>>,
+    /// Those of the chunk so far. As long as there is one page they are its own, and only here.
+    extremes: Option<Extremes>,
 }
 
 impl Pages {
@@ -125,19 +124,26 @@ impl Pages {
         };
         self.compressed
             .push(CompressedPage::new(data_page, page.body.len()));
-        let extremes = page.extremes.map(Arc::new);
-        match (&mut self.extremes, &extremes) {
-            (Some(all), Some(extremes)) => Arc::make_mut(all).widen(extremes),
-            (all @ None, extremes) => all.clone_from(extremes),
-            (_, None) => {}
+        // Long texts must not stay in memory, page by page, until the row group ends.
+        if self.indexed
+            && let [first] = self.facts.as_mut_slice()
+        {
+            first.extremes = self.extremes.clone().map(Extremes::shortened);
         }
+        let is_first = self.facts.is_empty();
+        let of_page = page.extremes.as_ref().filter(|_| self.indexed && !is_first);
         self.facts.push(PageFacts {
             n_rows: page.n_rows,
             n_nulls: page.n_nulls,
-            extremes,
+            extremes: of_page.cloned().map(Extremes::shortened),
             offset: 0,
             n_bytes: 0,
         });
+        match (&mut self.extremes, page.extremes) {
+            (Some(all), Some(extremes)) => all.widen(&extremes),
+            (all @ None, extremes) => *all = extremes,
+            (_, None) => {}
+        }
         Ok(())
     }
 
@@ -162,6 +168,11 @@ impl Pages {
             Some(extremes) => extremes.statistics(n_nulls as u64),
             None => without_extremes(self.descr.physical_type(), n_nulls as u64),
         };
+        if self.indexed
+            && let [only] = self.facts.as_mut_slice()
+        {
+            only.extremes = self.extremes.take().map(Extremes::shortened);
+        }
         let has_dictionary = dictionary.is_some();
         let (bytes, uncompressed_bytes) = self.write(dictionary)?;
         let encodings = uses.iter().map(|used| &used.encoding);
@@ -278,39 +289,6 @@ pub(super) fn count(n: usize) -> i64 {
 }
 
 thread_local! {
-    /// A compression context is large and slow to make, so each thread keeps the one it used last.
-    static COMPRESSOR: RefCell<Option<(ZstdLevel, Compressor<'static>, Vec<u8>)>> = const { RefCell::new(None) };
-}
-
-/// Below so many bytes a page gets little shorter, if at all, and five in six of a batch of a hundred events have fewer: what
-/// compressing them would save is 2 % of their file.
-const STORED_BYTES: usize = 384;
-
-/// A Zstandard frame that holds these bytes, fewer than [`STORED_BYTES`], as they are (RFC 8878, sections 3.1.1 and 3.1.1.2).
-fn stored(body: &[u8]) -> Bytes {
-    const MAGIC: [u8; 4] = 0xFD2F_B528_u32.to_le_bytes();
-    /// One segment, whose size follows in one byte.
-    const SHORT: u8 = 1 << 5;
-    /// The same with two bytes, which say how much more than 256 it is.
-    const LONG: u8 = SHORT | 1 << 6;
-    const BLOCK_HEADER_BYTES: usize = 3;
-    let [low, high, ..] = body.len().wrapping_sub(256).to_le_bytes();
-    let size: &[u8] = match u8::try_from(body.len()) {
-        Ok(size) => &[SHORT, size],
-        Err(_) => &[LONG, low, high],
-    };
-    // Not a byte more, with which `Bytes` could not take it as it is.
-    let frame_bytes = MAGIC.len() + size.len() + BLOCK_HEADER_BYTES + body.len();
-    let mut frame = Vec::with_capacity(frame_bytes);
-    frame.extend_from_slice(&MAGIC);
-    frame.extend_from_slice(size);
-    // The last block, and a raw one.
-    frame.extend_from_slice(&(body.len() << 3 | 1).to_le_bytes()[..BLOCK_HEADER_BYTES]);
-    frame.extend_from_slice(body);
-    frame.into()
-}
-
-thread_local! {
     static BODY: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -327,32 +305,13 @@ pub(super) fn with_body<T>(write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     })
 }
 
-/// Compresses one page as one Zstandard frame.
-fn compress(body: &[u8], level: ZstdLevel) -> Result<Bytes, ParquetError> {
-    if body.len() < STORED_BYTES {
-        return Ok(stored(body));
-    }
-    COMPRESSOR.with_borrow_mut(|kept| {
-        let (_, compressor, buffer) = match kept {
-            Some(kept) if kept.0 == level => kept,
-            _ => kept.insert((
-                level,
-                Compressor::new(level.compression_level())?,
-                Vec::new(),
-            )),
-        };
-        buffer.clear();
-        buffer.reserve(zstd::zstd_safe::compress_bound(body.len()));
-        compressor.compress_to_buffer(body, buffer)?;
-        let compressed = Bytes::copy_from_slice(buffer);
-        buffer.clear();
-        buffer.shrink_to(4 * PAGE_BYTES);
-        Ok(compressed)
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use parquet::basic::Type as PhysicalType;
+    use parquet::schema::types::{ColumnDescriptor, ColumnPath, Type};
+
     use super::*;
 
     #[test]
@@ -368,15 +327,38 @@ mod tests {
     }
 
     #[test]
-    fn every_page_unpacks_to_what_it_was_however_short_it_is() {
+    fn of_long_texts_a_page_keeps_what_an_index_needs() {
+        let text = Type::primitive_type_builder("text", PhysicalType::BYTE_ARRAY);
+        let text = Arc::new(text.build().expect("a type"));
+        let path = ColumnPath::from("text");
+        let descr = Arc::new(ColumnDescriptor::new(text, 0, 0, path));
         let level = ZstdLevel::try_new(1).expect("a level");
-        for n_bytes in (0..2 * STORED_BYTES).chain([255, 256, 1 << 17, PAGE_BYTES]) {
-            let body: Vec<u8> = (0..n_bytes).map(|n| n.to_le_bytes()[0] % 7).collect();
-            let frame = compress(&body, level).expect("a frame");
-            let unpacked = zstd::bulk::decompress(&frame, n_bytes).expect("a frame that unpacks");
-            assert_eq!(unpacked, body, "{n_bytes} bytes");
-            let said = zstd::zstd_safe::get_frame_content_size(&frame).expect("a size");
-            assert_eq!(said, Some(n_bytes as u64));
+        for indexed in [true, false] {
+            let mut pages = Pages::new(descr.clone(), level, indexed);
+            for byte in *b"abc" {
+                let long = vec![byte; PAGE_BYTES];
+                let page = DataPage {
+                    body: &long,
+                    encoding: Encoding::PLAIN,
+                    n_rows: 1,
+                    n_nulls: 0,
+                    extremes: Some(Extremes::Text(long.clone(), long.clone())),
+                };
+                pages.add(page).expect("a page");
+            }
+            let kept = pages.facts.iter().map(|page| match &page.extremes {
+                Some(Extremes::Text(min, max)) => min.len() + max.len(),
+                _ => 0,
+            });
+            let expected = if indexed { 2 * 64 } else { 0 };
+            assert_eq!(kept.collect::<Vec<_>>(), [expected; 3]);
+            let chunk = pages.finish(None, None).expect("a chunk");
+            let (_, close) = chunk.close(true).expect("a chunk");
+            assert_eq!(close.column_index.is_some(), indexed);
+            assert_eq!(
+                close.offset_index.expect("an index").page_locations.len(),
+                3
+            );
         }
     }
 }

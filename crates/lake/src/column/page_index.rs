@@ -1,7 +1,5 @@
 //! What each page of a column chunk holds, and what readers may look for in it.
 
-use std::sync::Arc;
-
 use parquet::basic::{BoundaryOrder, Type};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnIndexBuilder, OffsetIndexBuilder};
@@ -16,8 +14,8 @@ use super::page::count;
 pub(super) struct PageFacts {
     pub(super) n_rows: usize,
     pub(super) n_nulls: usize,
-    /// None when all values are null or NaN.
-    pub(super) extremes: Option<Arc<Extremes>>,
+    /// Shortened. None when all values are null or NaN, and where readers are not to look for pages.
+    pub(super) extremes: Option<Extremes>,
     /// Where it begins in the chunk…
     pub(super) offset: i64,
     /// …and how many bytes it has there, its header too.
@@ -35,7 +33,7 @@ pub(super) fn column_index(
     let mut ascending = true;
     for page in pages {
         let n_nulls = count(page.n_nulls);
-        match page.extremes.as_deref() {
+        match &page.extremes {
             Some(extremes) => {
                 let (min, max) = extremes.kept();
                 index.append(false, min, max, n_nulls);

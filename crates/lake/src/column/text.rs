@@ -1,16 +1,15 @@
 //! Columns of texts: by dictionary, each behind its length, or all behind all lengths.
 
-use std::hash::BuildHasher;
+mod dictionary;
 
 use arrow_array::types::Int32Type;
 use arrow_array::{Array, DictionaryArray, StringArray};
 use arrow_buffer::NullBuffer;
-use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 use parquet::basic::Encoding;
 use parquet::bloom_filter::Sbbf;
 use parquet::errors::ParquetError;
 
+use self::dictionary::Dictionary;
 use super::delta::write_delta;
 use super::extremes::Extremes;
 use super::indices::{index_width, write_hybrid};
@@ -123,7 +122,7 @@ impl TextColumn {
     ) -> Result<(), ParquetError> {
         let mut places = vec![NO_PLACE; texts.len()];
         if let Some(dictionary) = self.dictionary.as_mut().filter(|d| d.n_entries() == 0) {
-            dictionary.reserve(texts);
+            dictionary.reserve(texts, keyed.len());
         }
         // Whatever stands where a row is null.
         let known = |key: &i32| usize::try_from(*key).ok().filter(|&key| key < texts.len());
@@ -295,102 +294,6 @@ fn push_plain(text: &[u8], plain: &mut Vec<u8>) {
     let text_bytes = u32::try_from(text.len()).unwrap_or(u32::MAX);
     plain.extend_from_slice(&text_bytes.to_le_bytes());
     plain.extend_from_slice(text);
-}
-
-/// The texts of a column chunk, each once, in the order in which they came first.
-#[derive(Default)]
-struct Dictionary {
-    /// The dictionary page.
-    plain: Vec<u8>,
-    /// Where each text stands in it.
-    entries: Vec<(u32, u32)>,
-    table: HashTable<u32>,
-    /// Seeded per process, so that nobody can choose texts that collide; the order of the table is never looked at.
-    hasher: RandomState,
-    /// The page in which an entry was met last.
-    met: Vec<u32>,
-    page: u32,
-}
-
-impl Dictionary {
-    fn n_entries(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Makes room for these texts, as far as a page may well have so many.
-    fn reserve(&mut self, texts: &StringArray) {
-        let n_texts = texts.len().min(STEP_ROWS);
-        let ends = texts.value_offsets();
-        let text_bytes = (ends[n_texts] - ends[0]).unsigned_abs() as usize;
-        let plain_bytes = text_bytes + LENGTH_BYTES * n_texts;
-        self.plain.reserve(plain_bytes.min(DICTIONARY_BYTES));
-        self.entries.reserve(n_texts);
-        // It is empty, so nothing is hashed.
-        self.table.reserve(n_texts, |_| 0);
-    }
-
-    fn text(&self, entry: usize) -> &[u8] {
-        text_at(&self.plain, self.entries[entry])
-    }
-
-    /// The place of the text; a new one becomes an entry.
-    #[inline]
-    fn index(&mut self, text: &[u8]) -> u32 {
-        let hash = self.hasher.hash_one(text);
-        let (plain, entries) = (&self.plain, &self.entries);
-        let is_it = |&place: &u32| text_at(plain, entries[place as usize]) == text;
-        if let Some(&place) = self.table.find(hash, is_it) {
-            return place;
-        }
-        let place = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
-        let begin = u32::try_from(self.plain.len() + 4).unwrap_or(u32::MAX);
-        push_plain(text, &mut self.plain);
-        let end = u32::try_from(self.plain.len()).unwrap_or(u32::MAX);
-        self.entries.push((begin, end));
-        let (plain, entries, hasher) = (&self.plain, &self.entries, &self.hasher);
-        self.table.insert_unique(hash, place, |&place| {
-            hasher.hash_one(text_at(plain, entries[place as usize]))
-        });
-        place
-    }
-
-    /// The least and the greatest of the texts with these places. Each entry is compared once a page.
-    fn extremes(&mut self, places: &[u32]) -> Option<Extremes> {
-        self.page += 1;
-        self.met.resize(self.entries.len(), 0);
-        let mut ends: Option<(u32, u32)> = None;
-        for &place in places {
-            if std::mem::replace(&mut self.met[place as usize], self.page) == self.page {
-                continue;
-            }
-            let text = self.text(place as usize);
-            ends = Some(match ends {
-                None => (place, place),
-                Some((min, max)) => (
-                    if text < self.text(min as usize) {
-                        place
-                    } else {
-                        min
-                    },
-                    if text > self.text(max as usize) {
-                        place
-                    } else {
-                        max
-                    },
-                ),
-            });
-        }
-        let (min, max) = ends?;
-        Some(Extremes::Text(
-            self.text(min as usize).to_vec(),
-            self.text(max as usize).to_vec(),
-        ))
-    }
-}
-
-#[inline]
-fn text_at(plain: &[u8], (begin, end): (u32, u32)) -> &[u8] {
-    &plain[begin as usize..end as usize]
 }
 
 /// The extremes of the plain values of a page. Nearly all values are settled by their first eight bytes.
