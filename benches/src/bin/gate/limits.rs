@@ -5,16 +5,19 @@ use std::path::Path;
 
 use benches::{Bound, Figure, Result, mib, thousands};
 use generator::Corpus;
-use pipeline::EVENT_BYTES;
+use pipeline::{EVENT_BYTES, Settings};
 
 use crate::{
-    memory::{PAYLOAD, Peak, peak_of},
+    memory::{LINE, PAYLOAD, Peak, first_lines, peak_of},
     show::in_mib,
     speed::first_events,
 };
 
 /// As much as Lambda hands over.
 const PAYLOAD_BYTES: usize = 6_000_000;
+
+/// Nearly what a small function takes, inflated.
+const FULL_BYTES: usize = 30 << 20;
 
 /// What is packed into one small body.
 const ZERO_BYTES: usize = 1 << 30;
@@ -46,11 +49,15 @@ pub(crate) fn figures(corpus: &Corpus, folder: &Path) -> Result<Vec<Figure>> {
         in_mib(mib(idle)),
     )];
     let mut memory_mib = 0;
+    let takes = |memory_mib: u64| {
+        let settings = Settings::default().within(memory_mib);
+        mib(settings.max_payload_inflated_bytes.len() as u64)
+    };
     for (number, limit) in limits(corpus)?.into_iter().enumerate() {
         if memory_mib != limit.memory_mib {
             memory_mib = limit.memory_mib;
             let name = format!("in a function of {memory_mib} MiB, a payload may take");
-            figures.push(Figure::told(&name, in_mib(memory_mib as f64 / 4.0)));
+            figures.push(Figure::told(&name, in_mib(takes(memory_mib))));
         }
         let file = folder.join("payload");
         std::fs::write(&file, limit.payload)?;
@@ -73,7 +80,7 @@ fn mode(memory_mib: u64) -> String {
     format!("invocation={memory_mib}")
 }
 
-fn limits(corpus: &Corpus) -> Result<[Limit; 8]> {
+fn limits(corpus: &Corpus) -> Result<Vec<Limit>> {
     let n_default = PAYLOAD_BYTES * corpus.n_events() / corpus.ndjson().len();
     let limit = |memory_mib, name, payload, is_refused, peak| Limit {
         memory_mib,
@@ -89,19 +96,51 @@ fn limits(corpus: &Corpus) -> Result<[Limit; 8]> {
     let numbers = b"1\n".repeat(PAYLOAD_BYTES / 2);
     let zeros = gzip_of_zeros()?;
     // Each of them is a row of its own, and so takes what an event counts for under the cap.
-    let of_objects = Bound::at_most(48.0 + mib((objects.len() / 3 * EVENT_BYTES) as u64));
+    let of_objects = PAYLOAD.held_at(48.0 + mib((objects.len() / 3 * EVENT_BYTES) as u64));
     // It is only known to be too large when the cap is full.
-    let of_zeros = Bound::at_most(48.0 + CAP_MIB);
-    Ok([
+    let of_zeros = PAYLOAD.held_at(48.0 + CAP_MIB);
+    let of_full = Bound::at_most(LINE.at(mib(FULL_BYTES as u64)));
+    let full = |name, payload: &[u8]| {
+        Ok::<_, std::io::Error>(limit(SMALL_MIB, name, gzip(payload)?, false, of_full))
+    };
+    let mut limits = vec![
         small("6 MB of default events", default, false),
         small("6 MB of one event", one_event(), true),
         small("6 MB of lines of `{}`", objects.clone(), true),
         small("6 MB of lines of `1`", numbers.clone(), true),
         small("a gzip of 1 GiB of zeros", zeros.clone(), true),
+        full("a gzip of 30 MiB of texts of 1 MB", &long_texts())?,
+    ];
+    // The short form has fewer events.
+    if let Some(events) = first_lines(corpus, FULL_BYTES) {
+        limits.push(full("a gzip of 30 MiB of default events", events)?);
+    }
+    limits.extend([
         large("6 MB of lines of `{}`", objects, false, of_objects),
         large("6 MB of lines of `1`", numbers, true, PAYLOAD),
         large("a gzip of 1 GiB of zeros", zeros, true, of_zeros),
-    ])
+    ]);
+    Ok(limits)
+}
+
+fn gzip(body: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(body)?;
+    gzip.finish()
+}
+
+/// Events of one long text each, which no two have in common.
+fn long_texts() -> Vec<u8> {
+    const TEXT_BYTES: usize = 1_000_000;
+    let mut lines = Vec::with_capacity(FULL_BYTES);
+    for number in 0..FULL_BYTES / (TEXT_BYTES + 100) {
+        lines.extend_from_slice(
+            format!(r#"{{"event_type":"page_view","text":"{number:08}"#).as_bytes(),
+        );
+        lines.resize(lines.len() + TEXT_BYTES, b'x');
+        lines.extend_from_slice(b"\"}\n");
+    }
+    lines
 }
 
 /// One event that is longer than any may be.
@@ -186,13 +225,10 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_may_take_what_the_table_says() {
-        for (memory_mib, cap_mib) in [(SMALL_MIB, 32.0), (LARGE_MIB, CAP_MIB)] {
-            let settings = pipeline::Settings::default().within(memory_mib);
-            let cap_bytes = settings.max_payload_inflated_bytes.len() as u64;
-            assert!((mib(cap_bytes) - cap_mib).abs() < 1e-9, "{cap_bytes}");
-            assert!((memory_mib as f64 / 4.0 - cap_mib).abs() < 1e-9);
-        }
+    fn the_bound_of_zeros_is_what_a_large_function_lets_in() {
+        let settings = Settings::default().within(LARGE_MIB);
+        let cap_bytes = settings.max_payload_inflated_bytes.len() as u64;
+        assert!((mib(cap_bytes) - CAP_MIB).abs() < 1e-9, "{cap_bytes}");
     }
 
     #[test]

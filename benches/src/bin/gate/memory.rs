@@ -23,7 +23,7 @@ const LAMBDA_KIB: usize = 6_144;
 ///
 /// Measured is about 3.3 MiB and 2.0 more for each MiB of payload: its bytes, its rows, and what is encoded of them. The room
 /// above that is for the allocator; one more copy of the payload does not fit into it.
-const LINE: Line = Line {
+pub(crate) const LINE: Line = Line {
     base_mib: 6.0,
     slope: 2.5,
 };
@@ -74,7 +74,7 @@ pub(crate) fn figures(corpus: &Corpus, stage: &Stage, folder: &Path) -> Result<V
 }
 
 /// The first lines that have no more than so many bytes together; `None` when there are not so many.
-fn first_lines(corpus: &Corpus, limit_bytes: usize) -> Option<&[u8]> {
+pub(crate) fn first_lines(corpus: &Corpus, limit_bytes: usize) -> Option<&[u8]> {
     let payload = corpus.ndjson().get(..limit_bytes)?;
     let end = payload.iter().rposition(|&byte| byte == b'\n')?;
     Some(&payload[..=end])
