@@ -8,7 +8,7 @@ use generator::Corpus;
 use pipeline::{EVENT_BYTES, Settings};
 
 use crate::{
-    memory::{LINE, PAYLOAD, Peak, first_lines, peak_of},
+    memory::{PAYLOAD, Peak, first_lines, peak_of},
     show::in_mib,
     speed::first_events,
 };
@@ -24,6 +24,9 @@ const ZERO_BYTES: usize = 1 << 30;
 
 /// The memory of a small function: a quarter of it is what a payload may take, inflated.
 const SMALL_MIB: u64 = 128;
+
+/// What a function takes idle, and a little.
+const IDLE_MIB: f64 = 16.0;
 
 /// The memory of a function that takes what the settings allow by themselves.
 const LARGE_MIB: u64 = 1_024;
@@ -99,7 +102,7 @@ fn limits(corpus: &Corpus) -> Result<Vec<Limit>> {
     let of_objects = PAYLOAD.held_at(48.0 + mib((objects.len() / 3 * EVENT_BYTES) as u64));
     // It is only known to be too large when the cap is full.
     let of_zeros = PAYLOAD.held_at(48.0 + CAP_MIB);
-    let of_full = Bound::at_most(LINE.at(mib(FULL_BYTES as u64)));
+    let of_full = Bound::at_most(SMALL_MIB as f64 - IDLE_MIB);
     let full = |name, payload: &[u8]| {
         Ok::<_, std::io::Error>(limit(SMALL_MIB, name, gzip(payload)?, false, of_full))
     };

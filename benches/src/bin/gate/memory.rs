@@ -23,7 +23,7 @@ const LAMBDA_KIB: usize = 6_144;
 ///
 /// Measured is about 3.3 MiB and 2.0 more for each MiB of payload: its bytes, its rows, and what is encoded of them. The room
 /// above that is for the allocator; one more copy of the payload does not fit into it.
-pub(crate) const LINE: Line = Line {
+const LINE: Line = Line {
     base_mib: 6.0,
     slope: 2.5,
 };
