@@ -58,7 +58,7 @@ main() {
     "--functions "*)
       ./scripts/venv.sh
       ./scripts/local_aws.sh
-      cargo build --locked --quiet --profile release -p ingest -p commit -p generator
+      compile --profile release -p ingest -p commit -p generator
       .venv/bin/python scripts/servers.py run -- \
         .venv/bin/python scripts/bench_functions.py "${CARGO_TARGET_DIR:-target}/release" "${@:2}"
       ;;
@@ -77,17 +77,22 @@ main() {
   esac
 }
 
+compile() {
+  echo "building: cargo build $* (the first time this takes up to a quarter of an hour)" >&2
+  cargo build --locked --quiet "$@"
+}
+
 build() {
   # The quick profile builds the whole workspace, as the tests do: with the same features, and so only once.
   local what=(--package benches --bin gate --bin peak_memory --bin peers --bin levels)
   [ "$1" != quick ] || what=(--workspace)
-  cargo build --locked --quiet --profile "$1" "${what[@]}"
+  compile --profile "$1" "${what[@]}"
   bin=${CARGO_TARGET_DIR:-target}/$1
 }
 
 build_rust_peers() {
   # At its fastest here, which what is deployed cannot ask for.
-  RUSTFLAGS="-C target-cpu=native" cargo build --locked --quiet --profile peers --package rust_peers
+  RUSTFLAGS="-C target-cpu=native" compile --profile peers --package rust_peers
   rust_peers=${CARGO_TARGET_DIR:-target}/peers/rust_peers
 }
 

@@ -93,12 +93,20 @@ def main():
         sys.exit("error: figures are not reached\n  " + "\n  ".join(failed))
 
 
+class RuntimeApi(ThreadingHTTPServer):
+    """Stands in for Lambda. That a function ends while it polls is no error."""
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class Function:
     """One process of a function, and the Runtime API that it polls."""
 
     def __init__(self, program, variables):
         self.events, self.answers, self.polled = queue.Queue(), queue.Queue(), queue.Queue()
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler(self))
+        self.server = RuntimeApi(("127.0.0.1", 0), handler(self))
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         lambda_variables = {
             "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self.server.server_port}",
