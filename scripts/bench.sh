@@ -14,6 +14,8 @@ usage: scripts/bench.sh [FILTER] [--quick] criterion: flattening, Parquet, and b
                                           that cannot do it gets a row with its reason);
                                           writes benches/results/peers-SHAPE.md and .svg
        scripts/bench.sh --levels [OPTIONS] what each Zstandard level costs and saves
+       scripts/bench.sh --instructions [EVENTS]
+                                          instructions for each event, of flattening and of encoding (needs valgrind)
        scripts/bench.sh --writers [OPTIONS]
                                           1 to 64 writers of one table on local servers, against PyIceberg, and 10,000 commits in
                                           a row: more than an hour; OPTIONS like --writers 1,4 --commits 0
@@ -48,6 +50,14 @@ main() {
     "--levels "*)
       build release
       "$bin/levels" "${@:2}"
+      ;;
+    "--instructions "*)
+      if ! command -v valgrind >/dev/null; then
+        printf 'error: valgrind is not installed\n\nhint: apt-get install valgrind\n' >&2
+        exit 1
+      fi
+      build release
+      instructions "${2:-20000}"
       ;;
     "--writers "*)
       ./scripts/venv.sh
@@ -84,10 +94,23 @@ compile() {
 
 build() {
   # The quick profile builds the whole workspace, as the tests do: with the same features, and so only once.
-  local what=(--package benches --bin gate --bin peak_memory --bin peers --bin levels)
+  local what=(--package benches --bin gate --bin peak_memory --bin peers --bin levels --bin instructions)
   [ "$1" != quick ] || what=(--workspace)
   compile --profile "$1" "${what[@]}"
   bin=${CARGO_TARGET_DIR:-target}/$1
+}
+
+# Prints what one round more takes, for each event.
+instructions() {
+  local work rounds counts
+  for work in flatten encode; do
+    counts=()
+    for rounds in 1 2; do
+      counts+=("$(valgrind --tool=callgrind --callgrind-out-file=/dev/null "$bin/instructions" "$work" "$1" "$rounds" 2>&1 |
+        sed -n 's/.*Collected : //p')")
+    done
+    printf '%s: %d instructions for each of %d events\n' "$work" $(((counts[1] - counts[0]) / $1)) "$1"
+  done
 }
 
 build_rust_peers() {

@@ -5,6 +5,7 @@
 //! * the binary `peers`: ours beside other tools, and beside parsing and encoding alone (the package `rust_peers` has those in Rust).
 //! * the binary `levels`: what each Zstandard level costs and saves.
 //! * the binary `peak_memory`: the memory of a fresh process, which `gate` starts.
+//! * the binary `instructions`: flattening and encoding, for callgrind to count their instructions.
 
 mod columns;
 mod contest;
