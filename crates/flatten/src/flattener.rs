@@ -11,9 +11,15 @@ use crate::chunk::{self, Chunk};
 use crate::plan::Plan;
 use crate::{Column, Event, FlattenError, Flattened, Input, Schema, SchemaError, Shape};
 
-/// A chunk is complete when its events reach this many bytes of JSON. Enough rows for the arrays to pay off, few enough to stay in
-/// the cache; part of the result (law 8), so not a setting.
-pub(crate) const CHUNK_BYTES: usize = 1 << 20;
+/// Events of up to so many bytes of JSON are one chunk: with fewer rows a chunk costs more by itself than a second thread saves.
+const MIN_CHUNK_BYTES: usize = 1 << 20;
+
+/// Events of more bytes are cut into so many chunks, which is enough for the threads of a function. Part of the result (law 8), so
+/// not a setting.
+const N_CHUNKS: usize = 4;
+
+/// A chunk has no more bytes of JSON than these and one event: what it costs by itself hardly counts then.
+const MAX_CHUNK_BYTES: usize = 4 << 20;
 
 /// A chunk is complete, too, when its rows times the columns of the table reach this: one value of a column makes room for all
 /// rows of its chunk, and tiny events in a wide table must not make room for millions.
@@ -64,13 +70,18 @@ impl Flattener {
 /// Where the chunks begin and end: by bytes and cells, never by threads.
 fn cut(events: &[Event<'_>], n_columns: usize) -> Vec<Range<usize>> {
     let max_rows = (CHUNK_CELLS / n_columns.max(1)).max(1);
+    let all_bytes: usize = events.iter().map(|event| event.bytes.len()).sum();
+    let n_chunks = all_bytes.div_ceil(MIN_CHUNK_BYTES).clamp(1, N_CHUNKS);
+    let n_chunks = n_chunks.max(all_bytes.div_ceil(MAX_CHUNK_BYTES));
+    // All of about one size: a small one at the end would cost as much by itself as a large one.
+    let chunk_bytes = all_bytes.div_ceil(n_chunks);
     let mut ranges = Vec::new();
-    let (mut first, mut chunk_bytes) = (0, 0);
+    let (mut first, mut n_bytes) = (0, 0);
     for (position, event) in events.iter().enumerate() {
-        chunk_bytes += event.bytes.len();
-        if chunk_bytes >= CHUNK_BYTES || position + 1 - first >= max_rows {
+        n_bytes += event.bytes.len();
+        if n_bytes >= chunk_bytes || position + 1 - first >= max_rows {
             ranges.push(first..position + 1);
-            (first, chunk_bytes) = (position + 1, 0);
+            (first, n_bytes) = (position + 1, 0);
         }
     }
     if first < events.len() {
@@ -149,7 +160,15 @@ mod tests {
 
     #[test]
     fn chunks_are_cut_by_bytes_and_tiny_events_by_cells() {
-        check(&vec![b' '; 600 << 10], 5, 10, &[0..2, 2..4, 4..5]);
+        let kib_600 = vec![b' '; 600 << 10];
+        check(&kib_600, 1, 10, &[0..1]);
+        check(&kib_600, 2, 10, &[0..1, 1..2]);
+        check(&kib_600, 5, 10, &[0..2, 2..4, 4..5]);
+        check(&kib_600, 12, 10, &[0..3, 3..6, 6..9, 9..12]);
+        // More than four chunks of 4 MiB.
+        check(&kib_600, 30, 10, &[0..6, 6..12, 12..18, 18..24, 24..30]);
+        check(&vec![b' '; 500 << 10], 2, 10, &[0..2]);
+        check(&vec![b' '; 20 << 20], 2, 10, &[0..1, 1..2]);
         check(b"{}", 1200, 500, &[0..524, 524..1048, 1048..1200]);
         check(b"{}", 2, usize::MAX, &[0..1, 1..2]);
         check(b"{}", 0, 0, &[]);

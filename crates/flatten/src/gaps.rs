@@ -4,6 +4,9 @@
 
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
 
+/// So many runs there is room for at once: most columns that have one have more.
+const FIRST_RUNS: usize = 32;
+
 /// Runs of rows without a value, in their order.
 #[derive(Debug, Default)]
 pub(crate) struct Gaps {
@@ -15,6 +18,9 @@ impl Gaps {
     /// Notes that the `n_rows` rows from `begin` on have no value; it is behind all rows noted before.
     #[inline]
     pub(crate) fn add(&mut self, begin: usize, n_rows: usize) {
+        if self.runs.capacity() == 0 {
+            self.runs.reserve_exact(FIRST_RUNS);
+        }
         self.runs.push((begin, n_rows));
     }
 

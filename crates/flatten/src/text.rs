@@ -12,13 +12,18 @@ use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::ArrowError;
 
 use self::table::{FIRST_TEXTS, Table};
-use crate::flattener::CHUNK_BYTES;
 
 /// When so many texts have been put and none came twice, most will not.
 const TEXTS_TO_JUDGE_BY: usize = 48;
 
 /// Keys are worth their while up to this share of texts that are new, judged once a quarter of the rows may have come.
 const MAX_NEW_SHARE: f64 = 0.8;
+
+/// So many bytes each of the first texts is expected to have.
+const FIRST_TEXT_BYTES: usize = 16;
+
+/// So many bytes of texts are expected at most of the rows to come.
+const MAX_EXPECTED_BYTES: usize = 1 << 20;
 
 /// The key of a row without a text.
 const NO_KEY: i32 = -1;
@@ -56,7 +61,9 @@ impl TextBuilder {
     /// Makes room for so many rows, before the first one.
     pub(crate) fn begin(&mut self, max_rows: usize) {
         self.keys.reserve_exact(max_rows);
-        self.texts.offsets.reserve_exact(FIRST_TEXTS.min(max_rows));
+        let n_texts = FIRST_TEXTS.min(max_rows);
+        self.texts.offsets.reserve_exact(n_texts);
+        self.texts.bytes.reserve_exact(FIRST_TEXT_BYTES * n_texts);
         self.table = Some(Table::new());
     }
 
@@ -244,7 +251,7 @@ fn grow(bytes: &mut Vec<u8>, text_bytes: usize, row: usize, max_rows: usize) {
     let needed = bytes.len() + text_bytes;
     let rows_before = (row + 1).max(ROWS_TO_JUDGE_BY);
     let expected = needed.saturating_mul(max_rows.max(rows_before)) / rows_before;
-    let expected = (expected + expected / 16).min(needed + CHUNK_BYTES);
+    let expected = (expected + expected / 16).min(needed + MAX_EXPECTED_BYTES);
     bytes.reserve_exact(expected.max(needed * 2) - bytes.len());
 }
 
@@ -316,9 +323,9 @@ mod tests {
             let text = format!("{n}");
             builder.push(text.as_bytes(), text.len(), 250_000);
         }
-        let long = vec![b'x'; CHUNK_BYTES / 2];
+        let long = vec![b'x'; MAX_EXPECTED_BYTES / 2];
         builder.push(&long, long.len(), 250_000);
-        assert!(builder.texts.bytes.capacity() <= 2 * CHUNK_BYTES);
+        assert!(builder.texts.bytes.capacity() <= 2 * MAX_EXPECTED_BYTES);
     }
 
     #[test]

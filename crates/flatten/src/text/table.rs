@@ -114,6 +114,8 @@ impl Table {
     fn grow(&mut self) {
         let n_slots = self.slots.len() * 4;
         let mut slots = vec![Slot::default(); n_slots];
+        // As many as come before it grows again.
+        self.digests.reserve_exact(n_slots / 2 - self.digests.len());
         for (taken, digest) in (1..).zip(&self.digests) {
             let (mut place, tag) = digest.place(&self.seeds);
             place &= n_slots - 1;
