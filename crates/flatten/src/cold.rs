@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 
-use crate::scan::{Scanner, Stop, unescape};
+use crate::escape::unescape;
+use crate::scan::{Scanner, Stop};
 use crate::time::{self, Reading};
 use crate::trie::{NodeId, ROOT, Trie};
 use crate::{DeclaredType, Pointer};

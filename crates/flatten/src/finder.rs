@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use crate::Pointer;
-use crate::scan::{MAX_NESTING, Scanner, Stop, Text, unescape};
+use crate::escape::unescape;
+use crate::scan::{MAX_NESTING, Scanner, Stop, Text};
 
 /// Looks for the text at one path of events.
 #[derive(Debug, Clone, PartialEq, Eq)]

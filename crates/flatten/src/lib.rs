@@ -24,6 +24,7 @@ mod candidate;
 mod chunk;
 mod cold;
 mod doc;
+mod escape;
 mod finder;
 mod flattener;
 mod gaps;

@@ -256,50 +256,6 @@ fn behind_spaces(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Appends the content of an escaped string whose escapes [`Scanner::text`] has checked.
-pub(crate) fn unescape(raw: &[u8], out: &mut Vec<u8>) {
-    let mut rest = raw;
-    while let Some(escape) = memchr::memchr(b'\\', rest) {
-        out.extend_from_slice(&rest[..escape]);
-        let (scalar, taken) = unescape_one(&rest[escape..]);
-        out.extend_from_slice(scalar.encode_utf8(&mut [0; 4]).as_bytes());
-        rest = &rest[escape + taken..];
-    }
-    out.extend_from_slice(rest);
-}
-
-/// The scalar of the escape at the front, and how many bytes it takes.
-fn unescape_one(escape: &[u8]) -> (char, usize) {
-    let simple = match escape[1] {
-        b'b' => '\u{8}',
-        b'f' => '\u{c}',
-        b'n' => '\n',
-        b'r' => '\r',
-        b't' => '\t',
-        b'u' => {
-            let hex = |at: usize| {
-                escape[at..at + 4].iter().fold(0, |value, &digit| {
-                    value * 16 + char::from(digit).to_digit(16).unwrap_or_default()
-                })
-            };
-            let first = hex(2);
-            if (0xD800..0xDC00).contains(&first) {
-                let scalar = 0x10000 + ((first - 0xD800) << 10) + (hex(8) - 0xDC00);
-                return (
-                    char::from_u32(scalar).unwrap_or(char::REPLACEMENT_CHARACTER),
-                    12,
-                );
-            }
-            return (
-                char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER),
-                6,
-            );
-        }
-        other => char::from(other),
-    };
-    (simple, 2)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

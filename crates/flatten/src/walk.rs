@@ -10,9 +10,10 @@ use crate::builder::{ColumnBuilder, Fit, Scalar};
 use crate::candidate::{Candidate, Evidence, Position, SiblingType};
 use crate::cold;
 use crate::doc::{DocWriter, KeySpan};
+use crate::escape::{unescape, unescape_front};
 use crate::number::Number;
 use crate::plan::{Plan, Sibling};
-use crate::scan::{MAX_NESTING, Scanner, Stop, unescape};
+use crate::scan::{MAX_NESTING, Scanner, Stop};
 use crate::time::{LastDay, Reading};
 use crate::trie::{NodeId, ROOT, Target, Trie, Usual};
 use crate::{DeclaredType, Doc};
@@ -308,7 +309,8 @@ impl<'p> Walk<'p> {
                 let raw = &bytes[start..scanner.at];
                 let mut content = std::mem::take(&mut self.scratch);
                 content.clear();
-                unescape(&bytes[text.inner], &mut content);
+                let ahead = &bytes[text.inner.start..];
+                unescape_front(ahead, text.inner.len(), &mut content);
                 self.scalar(&member, Scalar::Text(&content), raw);
                 self.scratch = content;
             } else {

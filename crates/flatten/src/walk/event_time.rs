@@ -2,7 +2,8 @@
 
 use super::{Member, TimeFound, TimeRule, Walk};
 use crate::builder::Scalar;
-use crate::scan::{Scanner, unescape};
+use crate::escape::unescape;
+use crate::scan::Scanner;
 use crate::time::{self, Form};
 use crate::trie::NodeId;
 
