@@ -14,7 +14,7 @@ use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
 
-use super::compress::compress;
+use super::compress::{Content, compress};
 use super::extremes::Extremes;
 use super::page_index::{PageFacts, column_index, offset_index};
 
@@ -112,7 +112,8 @@ impl Pages {
 
     /// Compresses one more page.
     pub(crate) fn add(&mut self, page: DataPage<'_>) -> Result<(), ParquetError> {
-        let compressed = compress(page.body, self.level)?;
+        let content = self.content(page.encoding);
+        let compressed = compress(page.body, content, self.level)?;
         self.compressed_bytes += compressed.len();
         let data_page = Page::DataPage {
             buf: compressed,
@@ -147,6 +148,14 @@ impl Pages {
         Ok(())
     }
 
+    /// What is in a page of values that are written like this.
+    fn content(&self, encoding: Encoding) -> Content {
+        match (encoding, self.descr.physical_type()) {
+            (Encoding::PLAIN, Type::INT64) => Content::Integers,
+            _ => Content::Other,
+        }
+    }
+
     /// The column chunk: the dictionary, if there is one, as its plain bytes and the number of its entries, and the pages.
     pub(crate) fn finish(
         mut self,
@@ -158,7 +167,10 @@ impl Pages {
             filter.fold_to_target_fpp(super::BLOOM_FILTER_ERRORS);
         }
         let dictionary = dictionary
-            .map(|(body, n_entries)| dictionary_page(body, n_entries, self.level))
+            .map(|(body, n_entries)| {
+                let content = self.content(Encoding::PLAIN);
+                dictionary_page(compress(body, content, self.level)?, body.len(), n_entries)
+            })
             .transpose()?;
         let pages = dictionary.iter().chain(&self.compressed);
         let uses = encodings_of(pages.map(|page| (page.page_type(), page.encoding())));
@@ -257,19 +269,19 @@ fn encodings_of(pages: impl Iterator<Item = (PageType, Encoding)>) -> Vec<PageEn
     uses
 }
 
-/// The plain bytes of so many entries, as the page that stands in front of those that point to them.
+/// So many plain entries, compressed, as the page that stands in front of those that point to them.
 fn dictionary_page(
-    body: &[u8],
+    compressed: Bytes,
+    n_bytes: usize,
     n_entries: usize,
-    level: ZstdLevel,
 ) -> Result<CompressedPage, ParquetError> {
     let page = Page::DictionaryPage {
-        buf: compress(body, level)?,
+        buf: compressed,
         num_values: u32::try_from(n_entries)?,
         encoding: Encoding::PLAIN,
         is_sorted: false,
     };
-    Ok(CompressedPage::new(page, body.len()))
+    Ok(CompressedPage::new(page, n_bytes))
 }
 
 /// The statistics of a chunk without values that can be compared: how many nulls it has.
