@@ -20,7 +20,7 @@ pub(crate) struct Bounds {
 impl Bounds {
     /// Of what is deployed: the profile `release`.
     pub(crate) const LONG: Self = Self {
-        default_shape: Bound::at_least(2.2).held_at(1.8),
+        default_shape: Bound::at_least(2.2).held_at(2.0),
         other_shapes: Bound::at_least(1.5),
         small_batches: Bound::at_least(0.70).held_at(0.65),
         scaling: Bound::at_least(0.9).held_at(0.6),
