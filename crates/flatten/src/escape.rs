@@ -18,12 +18,14 @@ pub(crate) fn unescape_front(ahead: &[u8], n_bytes: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends what stands in front of the first escape of the first `n_bytes` bytes, and returns how many these are. Escapes are
-/// close to each other, so short copies without a call count.
+/// Appends what stands in front of the first escape of the first `n_bytes` bytes, and returns how many these are. Most escapes
+/// are close to each other, so short copies without a call count; long ones are left to what is made for them.
 fn copy_plain(ahead: &[u8], n_bytes: usize, out: &mut Vec<u8>) -> usize {
     const BLOCK: usize = 32;
     let mut at = 0;
-    while let Some(block) = ahead[at..].first_chunk::<BLOCK>() {
+    while at <= BLOCK
+        && let Some(block) = ahead[at..].first_chunk::<BLOCK>()
+    {
         out.extend_from_slice(block);
         let n_plain = plain_prefix(block).min(n_bytes - at);
         at += n_plain;
@@ -32,8 +34,9 @@ fn copy_plain(ahead: &[u8], n_bytes: usize, out: &mut Vec<u8>) -> usize {
             return at;
         }
     }
-    let n_plain = plain_prefix(&ahead[at..n_bytes]);
-    out.extend_from_slice(&ahead[at..at + n_plain]);
+    let rest = &ahead[at..n_bytes];
+    let n_plain = memchr::memchr(b'\\', rest).unwrap_or(rest.len());
+    out.extend_from_slice(&rest[..n_plain]);
     at + n_plain
 }
 

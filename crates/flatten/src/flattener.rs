@@ -11,11 +11,11 @@ use crate::chunk::{self, Chunk};
 use crate::plan::Plan;
 use crate::{Column, Event, FlattenError, Flattened, Input, Schema, SchemaError, Shape};
 
-/// Events of up to so many bytes of JSON are one chunk: with fewer rows a chunk costs more by itself than a second thread saves.
+/// A chunk has at least so many bytes of JSON: with fewer rows it costs more by itself than another thread saves.
 const MIN_CHUNK_BYTES: usize = 1 << 20;
 
-/// Events of more bytes are cut into so many chunks, which is enough for the threads of a function. Part of the result (law 8), so
-/// not a setting.
+/// Events for which chunks of [`MAX_CHUNK_BYTES`] would be fewer are cut into up to so many, for the threads of a function. Part of
+/// the result (law 8), so not a setting.
 const N_CHUNKS: usize = 4;
 
 /// A chunk has no more bytes of JSON than these and one event: what it costs by itself hardly counts then.
@@ -71,10 +71,11 @@ impl Flattener {
 fn cut(events: &[Event<'_>], n_columns: usize) -> Vec<Range<usize>> {
     let max_rows = (CHUNK_CELLS / n_columns.max(1)).max(1);
     let all_bytes: usize = events.iter().map(|event| event.bytes.len()).sum();
-    let n_chunks = all_bytes.div_ceil(MIN_CHUNK_BYTES).clamp(1, N_CHUNKS);
+    let n_chunks = (all_bytes / MIN_CHUNK_BYTES).clamp(1, N_CHUNKS);
     let n_chunks = n_chunks.max(all_bytes.div_ceil(MAX_CHUNK_BYTES));
     // All of about one size: a small one at the end would cost as much by itself as a large one.
-    let chunk_bytes = all_bytes.div_ceil(n_chunks);
+    let n_chunks = n_chunks.max(events.len().div_ceil(max_rows));
+    let chunk_bytes = all_bytes.div_ceil(n_chunks).max(1);
     let mut ranges = Vec::new();
     let (mut first, mut n_bytes) = (0, 0);
     for (position, event) in events.iter().enumerate() {
@@ -166,14 +167,14 @@ mod tests {
     fn chunks_are_cut_by_bytes_and_tiny_events_by_cells() {
         let kib_600 = vec![b' '; 600 << 10];
         check(&kib_600, 1, 10, &[1]);
-        check(&kib_600, 2, 10, &[1, 2]);
-        check(&kib_600, 5, 10, &[2, 4, 5]);
+        check(&kib_600, 3, 10, &[3]);
+        check(&kib_600, 4, 10, &[2, 4]);
         check(&kib_600, 12, 10, &[3, 6, 9, 12]);
         // More than four chunks of 4 MiB.
         check(&kib_600, 30, 10, &[6, 12, 18, 24, 30]);
-        check(&vec![b' '; 500 << 10], 2, 10, &[2]);
         check(&vec![b' '; 20 << 20], 2, 10, &[1, 2]);
-        check(b"{}", 1200, 500, &[524, 1048, 1200]);
+        check(b"{}", 1200, 500, &[400, 800, 1200]);
+        check(b"", 1200, 500, &[524, 1048, 1200]);
         check(b"{}", 2, usize::MAX, &[1, 2]);
         check(b"{}", 0, 0, &[]);
     }

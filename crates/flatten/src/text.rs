@@ -19,8 +19,8 @@ const TEXTS_TO_JUDGE_BY: usize = 48;
 /// Keys are worth their while up to this share of texts that are new, judged once a quarter of the rows may have come.
 const MAX_NEW_SHARE: f64 = 0.8;
 
-/// So many bytes each of the first texts is expected to have.
-const FIRST_TEXT_BYTES: usize = 16;
+/// Room for the first texts of a column. It stays with the array, and in a wide table many columns have one short text.
+const FIRST_BYTES: usize = 64;
 
 /// So many bytes of texts are expected at most of the rows to come.
 const MAX_EXPECTED_BYTES: usize = 1 << 20;
@@ -61,9 +61,8 @@ impl TextBuilder {
     /// Makes room for so many rows, before the first one.
     pub(crate) fn begin(&mut self, max_rows: usize) {
         self.keys.reserve_exact(max_rows);
-        let n_texts = FIRST_TEXTS.min(max_rows);
-        self.texts.offsets.reserve_exact(n_texts);
-        self.texts.bytes.reserve_exact(FIRST_TEXT_BYTES * n_texts);
+        self.texts.offsets.reserve_exact(FIRST_TEXTS.min(max_rows));
+        self.texts.bytes.reserve_exact(FIRST_BYTES);
         self.table = Some(Table::new());
     }
 
@@ -244,7 +243,7 @@ fn offset(bytes: &[u8]) -> i32 {
 
 /// Makes room for the text of row `row`, and for the rows to come if they are like those before: a column then grows two or
 /// three times rather than ten, and one that is rarely filled stays small. One long text among many short events says little:
-/// no more room is made for the rows to come than a chunk has bytes.
+/// room is made for no more than [`MAX_EXPECTED_BYTES`] of the rows to come.
 #[cold]
 fn grow(bytes: &mut Vec<u8>, text_bytes: usize, row: usize, max_rows: usize) {
     const ROWS_TO_JUDGE_BY: usize = 32;

@@ -81,20 +81,22 @@ pub(super) fn compress(
     })
 }
 
-/// Has the fastest level look for shorter repetitions than it would, 7 bytes in a large page, and keep what it has seen in half
-/// the memory, which then stays in the cache. Figures are in `ARCHITECTURE.md`. The other levels look more closely themselves.
+/// Has the fastest level look for repetitions of 4 bytes among integers, where it would look for 5 to 7, and keep what it has seen
+/// in 32 KiB, which stay in the cache. Figures are in `ARCHITECTURE.md`. Higher levels look more closely themselves.
 fn tune(
     compressor: &mut Compressor<'_>,
     content: Content,
     level: ZstdLevel,
 ) -> Result<(), ParquetError> {
+    /// What the level and the size of the page say.
+    const DEFAULT: u32 = 0;
     if level.compression_level() == 1 {
-        let min_match = match content {
-            Content::Integers => 4,
-            Content::Other => 6,
+        let (min_match, hash_log) = match content {
+            Content::Integers => (4, 13),
+            Content::Other => (DEFAULT, DEFAULT),
         };
         compressor.set_parameter(CParameter::MinMatch(min_match))?;
-        compressor.set_parameter(CParameter::HashLog(13))?;
+        compressor.set_parameter(CParameter::HashLog(hash_log))?;
     }
     Ok(())
 }
@@ -118,10 +120,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn times_in_no_order_get_shorter_as_integers() {
-        let level = ZstdLevel::try_new(1).expect("a level");
-        // Milliseconds of a day, as microseconds since 1970.
+    /// Milliseconds of a day in no order, as microseconds since 1970.
+    fn times() -> Vec<u8> {
         let mut state = 7_u64;
         let times = std::iter::repeat_with(|| {
             state = state
@@ -129,8 +129,36 @@ mod tests {
                 .wrapping_add(1);
             1_768_435_200_000_000 + (state >> 32) % 86_400_000 * 1000
         });
-        let body: Vec<u8> = times.take(20_000).flat_map(u64::to_le_bytes).collect();
-        let frame_bytes = |content| compress(&body, content, level).expect("a frame").len();
+        times.take(20_000).flat_map(u64::to_le_bytes).collect()
+    }
+
+    fn frame(body: &[u8], level: i32, content: Content) -> Bytes {
+        let level = ZstdLevel::try_new(level).expect("a level");
+        compress(body, content, level).expect("a frame")
+    }
+
+    #[test]
+    fn what_was_compressed_before_changes_no_byte() {
+        let body = times();
+        let cases = [
+            (1, Content::Integers),
+            (1, Content::Other),
+            (3, Content::Other),
+        ];
+        let fresh = cases.map(|(level, content)| {
+            // A thread of its own has a compressor of its own.
+            let frame = || frame(&body, level, content);
+            std::thread::scope(|threads| threads.spawn(frame).join()).expect("no panic")
+        });
+        for case in [0, 1, 0, 2, 1, 2, 0, 0] {
+            let (level, content) = cases[case];
+            assert_eq!(frame(&body, level, content), fresh[case]);
+        }
+    }
+
+    #[test]
+    fn times_in_no_order_get_shorter_as_integers() {
+        let frame_bytes = |content| frame(&times(), 1, content).len();
         let (integers, other) = (frame_bytes(Content::Integers), frame_bytes(Content::Other));
         assert!(integers * 10 < other * 9, "{integers} of {other} bytes");
     }
