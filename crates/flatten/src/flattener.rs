@@ -11,7 +11,7 @@ use crate::chunk::{self, Chunk};
 use crate::plan::Plan;
 use crate::{Column, Event, FlattenError, Flattened, Input, Schema, SchemaError, Shape};
 
-/// A chunk has at least so many bytes of JSON: with fewer rows it costs more by itself than another thread saves.
+/// For the threads alone no chunk gets fewer bytes of JSON: with fewer rows it costs more by itself than another thread saves.
 const MIN_CHUNK_BYTES: usize = 1 << 20;
 
 /// Events for which chunks of [`MAX_CHUNK_BYTES`] would be fewer are cut into up to so many, for the threads of a function. Part of
@@ -73,8 +73,8 @@ fn cut(events: &[Event<'_>], n_columns: usize) -> Vec<Range<usize>> {
     let all_bytes: usize = events.iter().map(|event| event.bytes.len()).sum();
     let n_chunks = (all_bytes / MIN_CHUNK_BYTES).clamp(1, N_CHUNKS);
     let n_chunks = n_chunks.max(all_bytes.div_ceil(MAX_CHUNK_BYTES));
-    // All of about one size: a small one at the end would cost as much by itself as a large one.
     let n_chunks = n_chunks.max(events.len().div_ceil(max_rows));
+    // All of about one size where events are: a small one at the end would cost as much by itself as a large one.
     let chunk_bytes = all_bytes.div_ceil(n_chunks).max(1);
     let mut ranges = Vec::new();
     let (mut first, mut n_bytes) = (0, 0);

@@ -243,7 +243,7 @@ fn offset(bytes: &[u8]) -> i32 {
 
 /// Makes room for the text of row `row`, and for the rows to come if they are like those before: a column then grows two or
 /// three times rather than ten, and one that is rarely filled stays small. One long text among many short events says little:
-/// room is made for no more than [`MAX_EXPECTED_BYTES`] of the rows to come.
+/// room is made for no more than [`MAX_EXPECTED_BYTES`] of the rows to come, or for as much as there is.
 #[cold]
 fn grow(bytes: &mut Vec<u8>, text_bytes: usize, row: usize, max_rows: usize) {
     const ROWS_TO_JUDGE_BY: usize = 32;

@@ -81,8 +81,8 @@ pub(super) fn compress(
     })
 }
 
-/// Has the fastest level look for repetitions of 4 bytes among integers, where it would look for 5 to 7, and keep what it has seen
-/// in 32 KiB, which stay in the cache. Figures are in `ARCHITECTURE.md`. Higher levels look more closely themselves.
+/// Has the fastest level look for repetitions of 4 bytes among integers, where it would look for 5 to 7. Figures are in
+/// `ARCHITECTURE.md`. Higher levels look more closely themselves.
 fn tune(
     compressor: &mut Compressor<'_>,
     content: Content,
@@ -91,12 +91,11 @@ fn tune(
     /// What the level and the size of the page say.
     const DEFAULT: u32 = 0;
     if level.compression_level() == 1 {
-        let (min_match, hash_log) = match content {
-            Content::Integers => (4, 13),
-            Content::Other => (DEFAULT, DEFAULT),
+        let min_match = match content {
+            Content::Integers => 4,
+            Content::Other => DEFAULT,
         };
         compressor.set_parameter(CParameter::MinMatch(min_match))?;
-        compressor.set_parameter(CParameter::HashLog(hash_log))?;
     }
     Ok(())
 }
